@@ -1,0 +1,18 @@
+module kong-go-jwt
+
+go 1.26.0
+
+require (
+	github.com/Kong/go-pdk v0.11.2
+	github.com/cloudflare/circl v1.6.5
+	github.com/goccy/go-yaml v1.19.2
+	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/jellydator/ttlcache/v3 v3.4.1
+	golang.org/x/sync v0.24.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

@@ -1,0 +1,289 @@
+package kong
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kong-go-jwt/plugin"
+	"kong-go-jwt/schema"
+)
+
+// AdminOptions say where Kong's Admin API is.
+type AdminOptions struct {
+	URL       string // e.g. http://127.0.0.1:8001
+	TokenFile string // holds the value of Kong-Admin-Token; "": none is sent
+	CAFile    string // PEM certificates to trust for https; "": the system's
+	// Timeout bounds each request, with the wait for its turn.
+	Timeout time.Duration
+	// AtOnce is how many requests may be under way.
+	AtOnce int
+}
+
+// Admin looks credentials up at Kong's Admin API. It is safe for concurrent use.
+type Admin struct {
+	o      AdminOptions
+	base   string
+	client *http.Client
+	turns  chan struct{}
+
+	uuidMu      sync.Mutex
+	uuidAsOf    time.Time
+	uuidKeyed   map[string]*plugin.Credential
+	uuidListing error
+}
+
+var _ plugin.CredentialSource = (*Admin)(nil)
+
+const (
+	maxAnswer = 1 << 20 // bytes of an Admin API answer
+	// maxKey is the longest key that is asked for, in bytes as encoded: nginx
+	// refuses a request line beyond 8 KiB.
+	maxKey = 7 << 10
+)
+
+// NewAdmin returns a client. The error names the option at fault.
+func NewAdmin(o AdminOptions) (*Admin, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("admin-url: %q is not an http or https URL", o.URL)
+	}
+	transport := &http.Transport{
+		MaxConnsPerHost:     o.AtOnce,
+		MaxIdleConnsPerHost: o.AtOnce,
+		IdleConnTimeout:     time.Minute,
+		TLSHandshakeTimeout: o.Timeout,
+	}
+	if o.CAFile != "" {
+		text, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("admin-ca: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("admin-ca: %s holds no PEM certificate", o.CAFile)
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	a := &Admin{
+		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce),
+		client: &http.Client{
+			Transport: transport,
+			Timeout:   o.Timeout,
+			// The Admin API does not redirect; following would send the token elsewhere.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	if _, err := a.token(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *Admin) token() (string, error) {
+	if a.o.TokenFile == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(a.o.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("admin-token-file: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// jwtSecret is an entry of jwt_secrets as the Admin API shows it.
+type jwtSecret struct {
+	ID           string  `json:"id"`
+	Key          *string `json:"key"`
+	Secret       string  `json:"secret"`
+	Algorithm    string  `json:"algorithm"`
+	RSAPublicKey string  `json:"rsa_public_key"`
+	Consumer     struct {
+		ID string `json:"id"`
+	} `json:"consumer"`
+}
+
+func (j *jwtSecret) credential() (*plugin.Credential, error) {
+	if j.Algorithm == "" {
+		j.Algorithm = "HS256" // as the bundled plugin takes it
+	}
+	if j.Key == nil || j.ID == "" || j.Consumer.ID == "" || !slices.Contains(schema.Algorithms(), j.Algorithm) {
+		return nil, errors.New("admin api: answer is no jwt_secrets entry")
+	}
+	return &plugin.Credential{
+		ID: j.ID, Key: *j.Key, Algorithm: j.Algorithm,
+		Secret: j.Secret, PublicKey: j.RSAPublicKey, ConsumerID: j.Consumer.ID,
+	}, nil
+}
+
+// Credential implements [plugin.CredentialSource] by GET /jwts/{key}.
+func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential, error) {
+	if isUUID.MatchString(key) {
+		return a.uuidCredential(ctx, key)
+	}
+	segment := url.PathEscape(key)
+	if len(segment) > maxKey || strings.ContainsRune(key, 0) || key == "." || key == ".." {
+		return nil, nil //nolint:nilnil // no key that the Admin API could be asked for
+	}
+	var j jwtSecret
+	found, err := a.get(ctx, "/jwts/"+segment, &j)
+	if err != nil || !found {
+		return nil, err
+	}
+	c, err := j.credential()
+	if err != nil || c.Key != key {
+		return nil, err
+	}
+	return c, nil
+}
+
+// isUUID is what the Admin API takes for an id, and not for a key
+// (kong/tools/uuid.lua).
+var isUUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+
+// uuidCredential finds a credential whose key looks like an id. The Admin API
+// has no way to ask for one, so all are listed, rarely, and the few with such
+// keys are kept.
+func (a *Admin) uuidCredential(ctx context.Context, key string) (*plugin.Credential, error) {
+	const every = time.Second
+	a.uuidMu.Lock()
+	defer a.uuidMu.Unlock()
+	if time.Since(a.uuidAsOf) > every {
+		a.uuidKeyed, a.uuidListing = a.listUUIDKeyed(ctx)
+		a.uuidAsOf = time.Now()
+	}
+	return a.uuidKeyed[key], a.uuidListing
+}
+
+func (a *Admin) listUUIDKeyed(ctx context.Context) (map[string]*plugin.Credential, error) {
+	const pageSize, maxPages = 200, 500
+	found := make(map[string]*plugin.Credential)
+	offset := ""
+	for range maxPages {
+		var page struct {
+			Data   []jwtSecret `json:"data"`
+			Offset string      `json:"offset"`
+		}
+		query := url.Values{"size": {fmt.Sprint(pageSize)}}
+		if offset != "" {
+			query.Set("offset", offset)
+		}
+		if ok, err := a.get(ctx, "/jwts?"+query.Encode(), &page); err != nil || !ok {
+			return nil, errors.Join(errors.New("admin api: cannot list jwts"), err)
+		}
+		for i := range page.Data {
+			c, err := page.Data[i].credential()
+			if err == nil && isUUID.MatchString(c.Key) {
+				found[c.Key] = c
+			}
+		}
+		if offset = page.Offset; offset == "" {
+			return found, nil
+		}
+	}
+	return nil, errors.New("admin api: too many jwts to list")
+}
+
+// ConfigurationHash returns what changes with each declarative configuration;
+// empty with a database, where there is none.
+func (a *Admin) ConfigurationHash(ctx context.Context) (string, error) {
+	var status struct {
+		Hash string `json:"configuration_hash"`
+	}
+	found, err := a.get(ctx, "/status", &status)
+	if err == nil && !found {
+		err = errors.New("admin api: no /status")
+	}
+	return status.Hash, err
+}
+
+// get asks for a path and decodes the answer. It reports false where Kong has
+// nothing under that path. Errors hold no answer and no token.
+func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
+	defer cancel()
+	select {
+	case a.turns <- struct{}{}:
+		defer func() { <-a.turns }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("admin api: busy: %w", ctx.Err())
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, http.NoBody)
+	if err != nil {
+		return false, fmt.Errorf("admin api: %w", err)
+	}
+	r.Header.Set("Accept", "application/json")
+	token, err := a.token()
+	if err != nil {
+		return false, err
+	}
+	if token != "" {
+		r.Header.Set("Kong-Admin-Token", token)
+	}
+	answer, err := a.client.Do(r)
+	if err != nil {
+		var inner *url.Error
+		if errors.As(err, &inner) {
+			err = inner.Err // without the URL, which holds what a client sent
+		}
+		return false, fmt.Errorf("admin api: %w", err)
+	}
+	defer func() { err = errors.Join(err, answer.Body.Close()) }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("admin api: %w", err)
+	case len(body) > maxAnswer:
+		return false, errors.New("admin api: answer is too long")
+	}
+	isJSON := strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json")
+	switch status := answer.StatusCode; {
+	case status == http.StatusOK:
+		if err := json.NewDecoder(bytes.NewReader(body)).Decode(to); err != nil {
+			return false, errors.New("admin api: answer cannot be read")
+		}
+		return true, nil
+	case isJSON && (status == http.StatusNotFound || status == http.StatusBadRequest):
+		return false, nil // Kong says so, not just anything that listens there
+	}
+	return false, fmt.Errorf("admin api: status %d", answer.StatusCode)
+}
+
+// Watch calls changed each time that Kong has loaded another declarative
+// configuration, within about interval, until ctx is done. It makes one small
+// request per interval; with a database, where credentials change without
+// notice, only one per thirty.
+func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func()) {
+	const rarely = 30
+	last, wait := "", time.Duration(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = interval
+		hash, err := a.ConfigurationHash(ctx)
+		switch {
+		case err != nil:
+		case hash == "":
+			wait = rarely * interval
+		case hash != last:
+			last = hash
+			changed()
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package kong
+
+import (
+	"encoding/binary"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"kong-go-jwt/plugin"
+)
+
+// Batches of PDK calls: where the speed is.
+//
+// A PDK call is a round trip over the socket, and each wakes up both sides. But
+// Kong works off in order whatever lies in its receive buffer, so an event needs
+// only two exchanges, and of the second one nothing is awaited:
+//
+//	Kong                          plugin
+//	 | cmd_handle_event ----------> |
+//	 | <--- get_var (or two reads)  |  one write: all reads
+//	 | answers -------------------> |
+//	 |                              |  the decision
+//	 | <------- authenticate        |  one write: all calls that answer
+//	 |          set_headers         |  nothing, the empty frame that ends the
+//	 |          ctx.shared.set      |  event, and the RpcReturn
+//	 |          end, RpcReturn      |
+//	 | three empty frames --------> |  skipped when the next event arrives, by
+//	 | cmd_handle_event ----------> |  the read that brings it
+//
+// Kong ends the request with 500 when a call fails, without looking at what
+// comes behind it. So a batch that fails in the middle lets no request through.
+//
+// A batch is bytes, ready to be sent: what does not depend on the request is
+// made once, for an instance (the reads) or for an identity (plugin's
+// Options.Encode), and kept.
+type batch struct {
+	bytes []byte
+	calls int // how many answers will come
+}
+
+// call appends a PDK call: a frame with the method and one with its arguments.
+func (b *batch) call(method string, arguments func([]byte) []byte) {
+	b.bytes = appendFrame(appendStringFrame(b.bytes, method), arguments)
+	b.calls++
+}
+
+func noArguments(b []byte) []byte { return b }
+
+func stringArgument(s string) func([]byte) []byte {
+	return func(b []byte) []byte { return appendText(b, 1, s) }
+}
+
+func (b *batch) getVar(name string) { b.call("kong.nginx.get_var", stringArgument(name)) }
+
+// maxHeaders is the most headers that get_headers gives (kong/pdk/request.lua).
+const maxHeaders = 1000
+
+func (b *batch) getHeaders() {
+	b.call("kong.request.get_headers", func(b []byte) []byte { return appendVarint(b, 1, maxHeaders) })
+}
+
+func (b *batch) loadConsumer(idOrUsername string) {
+	b.call("kong.client.load_consumer", func(b []byte) []byte {
+		return appendVarint(appendText(b, 1, idOrUsername), 2, 1) // by_username too
+	})
+}
+
+func (b *batch) authenticate(id *plugin.Identity) {
+	b.call("kong.client.authenticate", func(b []byte) []byte {
+		b = appendMessage(b, 1, func(b []byte) []byte { return appendConsumer(b, id.Consumer) })
+		if id.Anonymous() {
+			return b
+		}
+		return appendMessage(b, 2, func(b []byte) []byte {
+			return appendText(appendText(b, 1, id.CredentialID), 2, id.Consumer.ID)
+		})
+	})
+}
+
+// setHeaders sets the headers, and removes those without a value: Kong takes an
+// empty list for that.
+func (b *batch) setHeaders(headers []plugin.Header) {
+	b.call("kong.service.request.set_headers", func(b []byte) []byte {
+		for _, h := range headers {
+			b = appendPair(b, h.Name, func(b []byte) []byte {
+				if h.Value == "" {
+					return appendEmptyList(b)
+				}
+				return appendStringValue(b, h.Value)
+			})
+		}
+		return b
+	})
+}
+
+const (
+	sharedSet = "kong.ctx.shared.set"
+	sharedKey = "authenticated_jwt_token"
+)
+
+// shareToken sets kong.ctx.shared.authenticated_jwt_token. It is written out
+// because it is the one call that differs for each token.
+func (b *batch) shareToken(token []byte) {
+	value := protowire.SizeTag(3) + protowire.SizeBytes(len(token))
+	arguments := protowire.SizeTag(1) + protowire.SizeBytes(len(sharedKey)) + protowire.SizeTag(2) + protowire.SizeBytes(value)
+	out := appendStringFrame(b.bytes, sharedSet)
+	out = binary.LittleEndian.AppendUint32(out, uint32(arguments)) //nolint:gosec // a token is far below 4 GiB
+	out = appendText(out, 1, sharedKey)
+	out = protowire.AppendVarint(protowire.AppendTag(out, 2, protowire.BytesType), uint64(value)) //nolint:gosec // a length
+	b.bytes = appendText(out, 3, token)
+	b.calls++
+}
+
+// identityCalls is how many calls encodeIdentity makes.
+const identityCalls = 2
+
+// encodeIdentity is plugin's Options.Encode.
+func encodeIdentity(id *plugin.Identity) []byte {
+	var b batch
+	b.authenticate(id)
+	b.setHeaders(id.Headers())
+	return b.bytes
+}
+
+// end appends what ends the event.
+func (b *batch) end(sequence uint64) {
+	b.bytes = appendReturn(append(b.bytes, 0, 0, 0, 0), sequence)
+}
+
+// exit ends the request with an answer to the client. Kong answers nothing to it
+// and closes the connection.
+func (b *batch) exit(r *plugin.Refusal) {
+	b.bytes = appendStringFrame(b.bytes, "kong.response.exit")
+	b.bytes = appendFrame(b.bytes, func(b []byte) []byte {
+		b = appendVarint(b, 1, uint64(r.Status)) //nolint:gosec // positive
+		b = appendText(b, 2, r.Body)
+		return appendMessage(b, 3, func(b []byte) []byte {
+			for _, h := range []plugin.Header{
+				{Name: "Content-Type", Value: "application/json; charset=utf-8"},
+				{Name: "WWW-Authenticate", Value: r.WWWAuthenticate},
+				{Name: "Retry-After", Value: r.RetryAfter},
+			} {
+				if h.Value != "" {
+					b = appendPair(b, h.Name, func(b []byte) []byte { return appendStringValue(b, h.Value) })
+				}
+			}
+			return b
+		})
+	})
+}

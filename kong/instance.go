@@ -1,0 +1,199 @@
+package kong
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
+	"google.golang.org/protobuf/proto"
+
+	"kong-go-jwt/plugin"
+	"kong-go-jwt/schema"
+)
+
+// instance is a plugin configuration that a Kong worker has started.
+type instance struct {
+	id      int32
+	started time.Time
+	engine  *plugin.Engine
+	reads   *reads
+	shared  *shared
+}
+
+// shared is what all instances of the same configuration have in common, so
+// that each worker profits from what the others have verified.
+type shared struct {
+	engine *plugin.Engine
+	reads  *reads
+	users  int
+	key    [sha256.Size]byte
+}
+
+// maxInstances bounds the instances, of which Kong does not close all.
+const maxInstances = 1 << 16
+
+// instances are the instances of all workers. They are safe for concurrent use.
+type instances struct {
+	store *plugin.Store
+	log   *slog.Logger
+	info  func() (*pb.PluginInfo, error)
+
+	byID     sync.Map // int32 → *instance
+	mu       sync.Mutex
+	next     int32
+	n        int
+	byConfig map[[sha256.Size]byte]*shared
+}
+
+func newInstances(store *plugin.Store, log *slog.Logger, info func() (*pb.PluginInfo, error)) *instances {
+	return &instances{
+		store: store, log: log, info: info,
+		// Ids start anywhere, so that one which a worker still knows from an
+		// earlier server process is unlikely to mean another configuration here.
+		next:     rand.Int32N(1 << 30), //nolint:gosec // no secret
+		byConfig: make(map[[sha256.Size]byte]*shared),
+	}
+}
+
+func (s *instances) get(id int32) *instance {
+	v, ok := s.byID.Load(id)
+	if !ok {
+		return nil
+	}
+	in, _ := v.(*instance)
+	return in
+}
+
+var errCall = errors.New("unknown call")
+
+// call serves every call but events, and returns the encoded RpcReturn.
+func (s *instances) call(frame []byte) ([]byte, error) {
+	var c pb.RpcCall
+	if err := proto.Unmarshal(frame, &c); err != nil {
+		return nil, fmt.Errorf("cannot read the call: %w", err)
+	}
+	answer := &pb.RpcReturn{Sequence: c.Sequence}
+	switch call := c.Call.(type) {
+	case *pb.RpcCall_CmdGetPluginNames:
+		answer.Return = &pb.RpcReturn_PluginNames{PluginNames: &pb.PluginNames{Names: []string{schema.Name}}}
+	case *pb.RpcCall_CmdGetPluginInfo:
+		info, err := s.info()
+		if err != nil {
+			return nil, err
+		}
+		answer.Return = &pb.RpcReturn_PluginInfo{PluginInfo: info}
+	case *pb.RpcCall_CmdStartInstance:
+		answer.Return = status(s.start(call.CmdStartInstance.GetConfig()))
+	case *pb.RpcCall_CmdGetInstanceStatus:
+		in := s.get(call.CmdGetInstanceStatus.GetInstanceId())
+		if in == nil {
+			return nil, fmt.Errorf("no plugin instance %d", call.CmdGetInstanceStatus.GetInstanceId())
+		}
+		answer.Return = status(in)
+	case *pb.RpcCall_CmdCloseInstance:
+		id := call.CmdCloseInstance.GetInstanceId()
+		s.close(id)
+		answer.Return = &pb.RpcReturn_InstanceStatus{InstanceStatus: &pb.InstanceStatus{Name: schema.Name, InstanceId: id}}
+	default:
+		return nil, errCall
+	}
+	b, err := proto.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("encoding an answer: %w", err)
+	}
+	return b, nil
+}
+
+func status(in *instance) *pb.RpcReturn_InstanceStatus {
+	return &pb.RpcReturn_InstanceStatus{InstanceStatus: &pb.InstanceStatus{
+		Name: schema.Name, InstanceId: in.id, StartedAt: in.started.Unix(),
+	}}
+}
+
+// start starts an instance. One whose configuration cannot be used is started
+// too, without an engine: it refuses every request, while an error here would
+// have Kong try again on each.
+func (s *instances) start(config []byte) *instance {
+	in := &instance{started: time.Now()}
+	c, err := schema.Parse(config)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		in.shared, err = s.share(c)
+	}
+	if err != nil {
+		s.log.Error("configuration refused: every request of this plugin is answered 500", "why", err)
+	} else {
+		in.engine, in.reads = in.shared.engine, in.shared.reads
+	}
+	for s.next++; s.next <= 0 || s.get(s.next) != nil; s.next++ {
+		s.next = max(s.next, 0)
+	}
+	in.id = s.next
+	if s.n >= maxInstances {
+		s.evict()
+	}
+	s.byID.Store(in.id, in)
+	s.n++
+	return in
+}
+
+// share returns the engine of c, made if there is none yet.
+func (s *instances) share(c *schema.Config) (*shared, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	key := sha256.Sum256(text)
+	if sh := s.byConfig[key]; sh != nil {
+		sh.users++
+		return sh, nil
+	}
+	engine, err := s.store.NewEngine(c)
+	if err != nil {
+		return nil, err
+	}
+	sh := &shared{engine: engine, reads: newReads(c), users: 1, key: key}
+	s.byConfig[key] = sh
+	return sh, nil
+}
+
+func (s *instances) close(id int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(id)
+}
+
+func (s *instances) remove(id int32) {
+	v, ok := s.byID.LoadAndDelete(id)
+	if !ok {
+		return
+	}
+	s.n--
+	if in, _ := v.(*instance); in.shared != nil {
+		if in.shared.users--; in.shared.users == 0 {
+			delete(s.byConfig, in.shared.key)
+		}
+	}
+}
+
+// evict removes the instance that was started first. If a worker still uses it,
+// that starts it anew.
+func (s *instances) evict() {
+	var oldest *instance
+	s.byID.Range(func(_, v any) bool {
+		if in, _ := v.(*instance); oldest == nil || in.started.Before(oldest.started) {
+			oldest = in
+		}
+		return true
+	})
+	if oldest != nil {
+		s.remove(oldest.id)
+	}
+}

@@ -1,0 +1,86 @@
+package kong
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"time"
+
+	"kong-go-jwt/plugin"
+	"kong-go-jwt/schema"
+)
+
+// Options are the flags of the command. nginx empties the environment of what
+// it starts, so flags, and the plugin's configuration, are all there is.
+type Options struct {
+	Prefix        string // Kong's prefix directory
+	Dump, Version bool
+	Admin         AdminOptions // URL "": no Admin API
+	Store         plugin.Options
+}
+
+// ParseFlags reads the command's arguments. The error is [flag.ErrHelp] if help
+// was asked for, and else names the flag at fault; both have been told on w.
+func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
+	o := &Options{Store: plugin.Options{
+		Now:            time.Now,
+		UnknownEntries: 100_000,
+	}}
+	f := flag.NewFlagSet(schema.Name, flag.ContinueOnError)
+	f.SetOutput(w)
+	f.Usage = func() {
+		_, _ = fmt.Fprintf(w, "%s\n\nFlags:\n", about) //nolint:errcheck // as f itself
+		f.PrintDefaults()
+	}
+	f.StringVar(&o.Prefix, "kong-prefix", "/usr/local/kong", "Kong's prefix `directory`, where the socket is made")
+	f.BoolVar(&o.Dump, "dump", false, "print what Kong must know of the plugin, as JSON, and exit")
+	f.BoolVar(&o.Version, "version", false, "print the version and exit")
+	f.StringVar(&o.Admin.URL, "admin-url", "http://127.0.0.1:8001", "`URL` of Kong's Admin API, where credentials are looked up; empty: only those in the plugin's configuration are used")
+	f.StringVar(&o.Admin.TokenFile, "admin-token-file", "", "`file` with the value of Kong-Admin-Token for the Admin API")
+	f.StringVar(&o.Admin.CAFile, "admin-ca", "", "`file` with PEM certificates to trust for an https Admin API")
+	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
+	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
+	f.DurationVar(&o.Store.CredentialTTL, "credential-ttl", 30*time.Second, "for how long a credential or consumer is used before it is looked up again")
+	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "for how long it is remembered that there is no such credential")
+	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")
+	f.IntVar(&o.Store.CredentialEntries, "credential-entries", 100_000, "most credentials, and most consumers, that are remembered")
+	f.IntVar(&o.Store.DecisionEntries, "cache-entries", 100_000, "most accepted tokens that are remembered")
+	if err := f.Parse(args); err != nil {
+		return nil, fmt.Errorf("flags: %w", err)
+	}
+	o.Store.LookupTimeout = o.Admin.Timeout
+	return o, o.check(f)
+}
+
+func (o *Options) check(f *flag.FlagSet) error {
+	if f.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"admin-timeout", o.Admin.Timeout, time.Millisecond},
+		{"credential-ttl", o.Store.CredentialTTL, time.Second},
+		{"unknown-ttl", o.Store.UnknownTTL, time.Millisecond},
+		{"grace", o.Store.Grace, 0},
+	} {
+		if d.value < d.least {
+			return fmt.Errorf("-%s: must be at least %v", d.name, d.least)
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"admin-connections", o.Admin.AtOnce},
+		{"credential-entries", o.Store.CredentialEntries},
+		{"cache-entries", o.Store.DecisionEntries},
+	} {
+		if n.value < 1 {
+			return fmt.Errorf("-%s: must be at least 1", n.name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package kong
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// Run is the plugin server's life: it listens on socket until ctx is done or
+// its parent process is gone, and returns when running calls have ended. Its
+// log, on w, becomes lines of Kong's error log.
+func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) error {
+	const (
+		drain = 10 * time.Second
+		watch = time.Second
+	)
+	ctx, orphaned := context.WithCancel(ctx)
+	defer orphaned()
+	go watchParent(ctx, orphaned)
+
+	o.Store.Log = logger(w)
+	var admin *Admin
+	if o.Admin.URL != "" {
+		var err error
+		if admin, err = NewAdmin(o.Admin); err != nil {
+			return fmt.Errorf("-%w", err)
+		}
+		o.Store.Source = admin
+	}
+	server, store := NewServer(o.Store, version)
+	defer store.Close()
+	listener, err := Listen(socket)
+	if err != nil {
+		return err
+	}
+	if admin != nil {
+		go admin.Watch(ctx, watch, store.Invalidate)
+	}
+	o.Store.Log.Info("listening", "socket", socket, "version", version)
+	return server.Serve(ctx, listener, drain)
+}
+
+// logger writes to w, which Kong makes lines of its error log, with its own time.
+func logger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+// watchParent calls orphaned when the process that started this one is gone:
+// Kong's next worker starts a server of its own.
+func watchParent(ctx context.Context, orphaned func()) {
+	parent, tick := os.Getppid(), time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if os.Getppid() != parent {
+				orphaned()
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,149 @@
+// Package kong is all that talks to Kong: it serves the plugin-server protocol,
+// makes PDK calls, asks the Admin API and dumps what Kong must know beforehand.
+package kong
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kong-go-jwt/plugin"
+)
+
+// Server is a plugin server. The zero value is not usable; see [NewServer].
+type Server struct {
+	log       *slog.Logger
+	instances *instances
+	faults    limiter
+	// noVariable: the nginx variable is not set up. That cannot change while
+	// the process lives, since Kong starts a new one at each reload.
+	noVariable atomic.Bool
+
+	busy atomic.Int64 // calls under way
+	mu   sync.Mutex
+	open map[net.Conn]struct{}
+	done sync.WaitGroup
+}
+
+// NewServer returns a server whose engines share a store made from o, whose
+// Encode it sets. The store is the caller's to close.
+func NewServer(o plugin.Options, version string) (*Server, *plugin.Store) {
+	o.Encode = encodeIdentity
+	store := plugin.NewStore(o)
+	return &Server{
+		log:       o.Log,
+		instances: newInstances(store, o.Log, pluginInfo(version)),
+		open:      make(map[net.Conn]struct{}),
+	}, store
+}
+
+// Listen opens the socket at path for Kong's user alone. A socket that is there
+// already is replaced in one step, so that at no time there is none: Kong
+// starts the new server while it stops the old one. For the same reason the
+// path is never removed.
+func Listen(path string) (net.Listener, error) {
+	name := fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid())
+	temporary := filepath.Join(filepath.Dir(path), name)
+	_ = os.Remove(temporary) //nolint:errcheck // of a process that had the same id and crashed here
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("opening the socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	const onlyOwner = 0o600
+	err = os.Chmod(temporary, onlyOwner)
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening the socket: %w", err), os.Remove(temporary), l.Close())
+	}
+	return l, nil
+}
+
+// Serve accepts connections until ctx is done. Then it goes on serving the
+// connections that are open, until none has had a call for a while or the time
+// given by drain is over, and returns nil.
+func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) //nolint:errcheck // nothing to be done about it
+	defer stop()
+	// Calls under way when ctx ends are served to their end.
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	for {
+		conn, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			s.drain(drain)
+			return nil
+		case err != nil:
+			return fmt.Errorf("accepting a connection: %w", err)
+		}
+		s.mu.Lock()
+		s.open[conn] = struct{}{}
+		s.mu.Unlock()
+		s.done.Go(func() { s.serve(calls, conn) })
+	}
+}
+
+func (s *Server) serve(ctx context.Context, conn net.Conn) {
+	defer func() {
+		_ = conn.Close() //nolint:errcheck // nothing to be done about it
+		s.mu.Lock()
+		delete(s.open, conn)
+		s.mu.Unlock()
+		if fault := recover(); fault != nil {
+			s.log.Error("panic", "fault", fmt.Sprint(fault))
+		}
+	}()
+	session := &session{server: s, conn: conn}
+	session.in.r = conn
+	if err := session.serve(ctx); !errors.Is(err, errEnded) {
+		s.faults.log(s.log, "connection closed", err)
+	}
+}
+
+// drain waits until no call has been under way for some time, and closes all
+// connections.
+func (s *Server) drain(limit time.Duration) {
+	const quiet, step = 10, 50 * time.Millisecond
+	deadline := time.Now().Add(limit)
+	for idle := 0; idle < quiet && time.Now().Before(deadline); time.Sleep(step) {
+		idle++
+		if s.busy.Load() > 0 {
+			idle = 0
+		}
+	}
+	s.mu.Lock()
+	for conn := range s.open {
+		_ = conn.Close() //nolint:errcheck // nothing to be done about it
+	}
+	s.mu.Unlock()
+	s.done.Wait()
+}
+
+// limiter lets at most one line a second into the log, and counts the rest.
+// The zero value is ready for use.
+type limiter struct {
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+func (l *limiter) log(to *slog.Logger, message string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.last) < time.Second {
+		l.skipped++
+		return
+	}
+	to.Warn(message, "why", err, "unlogged", l.skipped)
+	l.last, l.skipped = time.Now(), 0
+}

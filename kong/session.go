@@ -1,0 +1,313 @@
+package kong
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"syscall"
+
+	"kong-go-jwt/plugin"
+)
+
+// session is one connection from a Kong worker. It serves one call at a time.
+type session struct {
+	server *Server
+	conn   net.Conn
+	in     frameReader
+	out    batch
+	skip   int // answers to void calls that have not been read yet
+	// answered: the event under way has been ended, so that nothing more may be
+	// written for it.
+	answered bool
+	request  plugin.Request
+}
+
+// errEnded ends a session without a word in the log: Kong has closed it, or
+// there is nothing left to say.
+var errEnded = errors.New("ended")
+
+func (s *session) serve(ctx context.Context) error {
+	for {
+		for ; s.skip > 0; s.skip-- {
+			if _, err := s.in.next(); err != nil {
+				return ended(err)
+			}
+		}
+		s.in.release()
+		frame, err := s.in.next()
+		if err != nil {
+			return ended(err)
+		}
+		s.server.busy.Add(1)
+		err = s.call(ctx, frame)
+		s.server.busy.Add(-1)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func ended(err error) error {
+	for _, harmless := range []error{io.EOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, harmless) {
+			return errEnded
+		}
+	}
+	return err
+}
+
+func (s *session) call(ctx context.Context, frame []byte) error {
+	if c, ok := parseEventCall(frame); ok {
+		in := s.server.instances.get(c.instance)
+		if in == nil {
+			// Kong knows it from an earlier server process. On a closed
+			// connection it starts the instance anew, and then the event.
+			return fmt.Errorf("no plugin instance %d", c.instance)
+		}
+		return s.event(ctx, in, c)
+	}
+	answer, err := s.server.instances.call(frame)
+	if err != nil {
+		return err
+	}
+	return s.write(appendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
+}
+
+// event serves one event. Whatever goes wrong ends the request: an event that
+// merely ends is an allowed request.
+func (s *session) event(ctx context.Context, in *instance, c eventCall) (err error) {
+	s.answered = false
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.server.log.Error("panic", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			err = s.exit(plugin.Failure())
+		}
+	}()
+	if in.engine == nil || string(c.name) != "access" {
+		return s.exit(plugin.Failure())
+	}
+	no, err := s.read(in.reads)
+	if err != nil {
+		return s.fail(err)
+	}
+	if no != nil {
+		return s.exit(no)
+	}
+	out := in.engine.Decide(ctx, &s.request, s)
+	if out.Fault != nil {
+		s.server.faults.log(s.server.log, "request refused", out.Fault)
+	}
+	if out.Refusal != nil {
+		return s.exit(out.Refusal)
+	}
+	return s.allow(&out, c.sequence)
+}
+
+// fail ends the request after a failed exchange with Kong, if it can still be.
+func (s *session) fail(err error) error {
+	if errors.Is(ended(err), errEnded) {
+		return errEnded // Kong has ended the request itself
+	}
+	if exitErr := s.exit(plugin.Failure()); !errors.Is(exitErr, errEnded) {
+		return exitErr
+	}
+	return err
+}
+
+// read fills s.request.
+func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
+	s.request = plugin.Request{Headers: s.request.Headers[:0]}
+	if r.usesVariable && !s.server.noVariable.Load() {
+		done, no, err := s.readVariable(r)
+		if done || no != nil || err != nil {
+			return no, err
+		}
+	}
+	if r.plain.calls == 0 {
+		return nil, nil //nolint:nilnil // no refusal
+	}
+	if err := s.write(r.plain.bytes); err != nil {
+		return nil, err
+	}
+	if r.headers {
+		headers, no, err := s.headers()
+		if no != nil || err != nil {
+			return no, err
+		}
+		r.fromHeaders(headers, &s.request)
+	}
+	if r.authorization {
+		value, err := s.text()
+		if err != nil {
+			return nil, err
+		}
+		s.request.Headers = append(s.request.Headers, value)
+	}
+	if r.query {
+		if s.request.Query, err = s.text(); err != nil {
+			return nil, err
+		}
+	}
+	if r.method {
+		if s.request.Method, err = s.text(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, s.credential(r)
+}
+
+// readVariable fills s.request by way of the nginx variable; it is not done if
+// that cannot be had.
+func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err error) {
+	if err := s.write(r.variable.bytes); err != nil {
+		return false, nil, err
+	}
+	value, err := s.text()
+	if err != nil {
+		return false, nil, err
+	}
+	if err := s.credential(r); err != nil {
+		return false, nil, err
+	}
+	others, shape := r.fromVariable(value, &s.request)
+	switch shape {
+	case variableAbsent, variableForeign:
+		if !s.server.noVariable.Swap(true) && shape == variableForeign {
+			s.server.log.Warn("nginx variable is of another version of go-jwt and is not used: update go-jwt.nginx.conf",
+				"variable", requestVariable, "want", variableTag)
+		}
+		return false, nil, nil
+	case variableBroken:
+		return false, nil, nil
+	case variableGood:
+	}
+	if !others {
+		return true, nil, nil
+	}
+	var b batch
+	b.getHeaders()
+	if err := s.write(b.bytes); err != nil {
+		return false, nil, err
+	}
+	headers, no, err := s.headers()
+	if no == nil && err == nil {
+		s.request.Disguised = r.disguised(headers)
+	}
+	return true, no, err
+}
+
+var errAnswer = errors.New("cannot read Kong's answer")
+
+func (s *session) text() ([]byte, error) {
+	answer, err := s.in.next()
+	if err != nil {
+		return nil, err
+	}
+	text, ok := parseString(answer)
+	if !ok {
+		return nil, errAnswer
+	}
+	return text, nil
+}
+
+func (s *session) headers() ([]header, *plugin.Refusal, error) {
+	answer, err := s.in.next()
+	if err != nil {
+		return nil, nil, err
+	}
+	headers, ok := parseHeaders(answer)
+	if !ok {
+		return nil, nil, errAnswer
+	}
+	total := 0
+	for _, h := range headers {
+		total += len(h.values)
+	}
+	if total >= maxHeaders { // there may be more, of which nothing is known
+		return nil, plugin.TooManyHeaders(), nil
+	}
+	return headers, nil, nil
+}
+
+func (s *session) credential(r *reads) error {
+	if !r.credential {
+		return nil
+	}
+	answer, err := s.in.next()
+	s.request.HasCredential = len(answer) > 0
+	return err
+}
+
+// Consumer implements [plugin.ConsumerSource] by kong.client.load_consumer.
+func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
+	var b batch
+	b.loadConsumer(idOrUsername)
+	if err := s.write(b.bytes); err != nil {
+		return nil, err
+	}
+	answer, err := s.in.next()
+	if err != nil {
+		return nil, err
+	}
+	consumer, ok := parseConsumer(answer)
+	if !ok {
+		return nil, errAnswer
+	}
+	return consumer, nil
+}
+
+// allow lets the request go on to the upstream.
+func (s *session) allow(o *plugin.Outcome, sequence uint64) error {
+	b := &s.out
+	b.bytes, b.calls = b.bytes[:0], 0
+	switch {
+	case o.Answer != nil:
+		b.bytes, b.calls = append(b.bytes, o.Answer...), identityCalls
+	case !o.Aside:
+		b.setHeaders((*plugin.Identity)(nil).Headers())
+	}
+	if o.Token != nil {
+		b.shareToken(o.Token)
+	}
+	if len(s.request.Disguised) > 0 {
+		clear := make([]plugin.Header, 0, len(s.request.Disguised))
+		for _, name := range s.request.Disguised {
+			clear = append(clear, plugin.Header{Name: name})
+		}
+		b.setHeaders(clear)
+	}
+	b.end(sequence)
+	s.answered = true
+	s.skip = b.calls
+	return s.write(b.bytes)
+}
+
+// exit ends the request with an answer to the client.
+func (s *session) exit(r *plugin.Refusal) error {
+	if s.answered {
+		return errEnded
+	}
+	s.answered = true
+	s.out.bytes = s.out.bytes[:0]
+	s.out.exit(r)
+	if err := s.write(s.out.bytes); err != nil {
+		return err
+	}
+	// Kong closes the connection. Waiting for that keeps what was written from
+	// being lost.
+	if _, err := s.in.next(); err != nil {
+		return ended(err)
+	}
+	return errEnded
+}
+
+func (s *session) write(b []byte) error {
+	_, err := s.conn.Write(b)
+	if err != nil {
+		return fmt.Errorf("writing to Kong: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+// Go-jwt is an external plugin for Kong Gateway that checks JSON Web Tokens.
+// Kong starts it as a plugin server; see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"kong-go-jwt/kong"
+)
+
+// version is the plugin's version, which Kong shows.
+const version = "0.1.0"
+
+const about = `go-jwt is a plugin server: Kong Gateway starts it, and talks to it over a socket
+in its prefix directory. To use it, put the binary at /usr/local/bin/go-jwt and
+start Kong with
+
+    KONG_PLUGINS=bundled,go-jwt KONG_PLUGINSERVER_NAMES=go-jwt
+
+To try it without Kong, run "make run" in its source. "go-jwt -help" lists the
+flags.`
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "go-jwt:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	o, err := kong.ParseFlags(os.Stderr, about, os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	socket := kong.SocketPath(o.Prefix, os.Args[0])
+	switch {
+	case o.Version:
+		fmt.Println(version)
+		return nil
+	case o.Dump:
+		return kong.Dump(os.Stdout, version, socket)
+	}
+	if _, err := os.Stat(o.Prefix); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w\n%s", err, about)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	return kong.Run(ctx, o, version, socket, os.Stderr)
+}

@@ -1,0 +1,53 @@
+package plugin
+
+import (
+	"context"
+	"sync"
+)
+
+// Credential is a JWT credential: an entry of Kong's jwt_secrets, or of the
+// plugin's own configuration.
+type Credential struct {
+	ID         string
+	Key        string
+	Algorithm  string
+	Secret     string
+	PublicKey  string // PEM
+	ConsumerID string // id or, from the plugin's configuration, username
+}
+
+// CredentialSource looks credentials up.
+type CredentialSource interface {
+	// Credential returns the credential whose key is key, exactly, or nil if
+	// there is none. An error means that it cannot be known whether there is
+	// one. Credential returns soon after ctx is done and is safe for concurrent
+	// use.
+	Credential(ctx context.Context, key string) (*Credential, error)
+}
+
+// ConsumerSource looks consumers up.
+type ConsumerSource interface {
+	// Consumer returns the consumer with that id or, if there is none, with
+	// that username, or nil if there is neither.
+	Consumer(idOrUsername string) (*Consumer, error)
+}
+
+// knownCredential is a credential with its key made ready, once.
+type knownCredential struct {
+	Credential
+
+	once      [2]sync.Once // of secret_is_base64 false and true
+	verifiers [2]*verifier
+	faults    [2]error
+}
+
+func (k *knownCredential) verifier(secretIsBase64 bool) (*verifier, error) {
+	i := 0
+	if secretIsBase64 {
+		i = 1
+	}
+	k.once[i].Do(func() {
+		k.verifiers[i], k.faults[i] = newVerifier(&k.Credential, secretIsBase64)
+	})
+	return k.verifiers[i], k.faults[i]
+}

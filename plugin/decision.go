@@ -1,0 +1,84 @@
+package plugin
+
+import (
+	"crypto/sha256"
+	"math"
+	"time"
+
+	"github.com/jellydator/ttlcache/v3"
+)
+
+// decisionKey says for which token, and under which configuration, a decision
+// was made.
+type decisionKey struct {
+	token  [sha256.Size]byte
+	engine uint64
+}
+
+// decision is an accepted token. Everything it rests on is held against the
+// clock at each use, so that it never outlives any of it.
+type decision struct {
+	credential *entry[knownCredential]
+	consumer   *entry[Consumer]
+	validity   validity
+	until      int64  // nanoseconds since 1970: cache_ttl, or exp if that is sooner
+	answer     []byte // see Options.Encode
+}
+
+func (d *decision) good(now time.Time, epoch uint64) bool {
+	return now.UnixNano() < d.until &&
+		d.validity.holds(wholeSeconds(now)) &&
+		d.credential.good(now, epoch) && d.consumer.good(now, epoch)
+}
+
+// decisionShards is how many locks the decisions are spread over: ttlcache has
+// one, which docs/performance.md shows under load.
+const decisionShards = 16
+
+// decisions remembers accepted tokens, up to a bound. It is safe for concurrent
+// use.
+type decisions struct {
+	shards [decisionShards]*ttlcache.Cache[decisionKey, *decision]
+}
+
+func newDecisions(bound int) *decisions {
+	d := new(decisions)
+	for i := range d.shards {
+		d.shards[i] = ttlcache.New(
+			ttlcache.WithCapacity[decisionKey, *decision](uint64(max(1, bound/decisionShards))), //nolint:gosec // positive
+			ttlcache.WithDisableTouchOnHit[decisionKey, *decision](),
+		)
+		go d.shards[i].Start()
+	}
+	return d
+}
+
+func (d *decisions) close() {
+	for _, s := range d.shards {
+		s.Stop()
+	}
+}
+
+func (d *decisions) shard(k decisionKey) *ttlcache.Cache[decisionKey, *decision] {
+	return d.shards[k.token[0]%decisionShards]
+}
+
+func (d *decisions) get(k decisionKey) *decision {
+	if item := d.shard(k).Get(k); item != nil {
+		return item.Value()
+	}
+	return nil
+}
+
+// put remembers a decision for at most ttl, and not beyond the token's exp
+// (seconds since 1970; +Inf: none).
+func (d *decisions) put(k decisionKey, v *decision, now time.Time, ttl time.Duration, exp float64) {
+	if left := exp - wholeSeconds(now); left < ttl.Seconds() {
+		ttl = time.Duration(math.Max(0, left) * float64(time.Second))
+	}
+	if ttl <= 0 {
+		return
+	}
+	v.until = now.Add(ttl).UnixNano()
+	d.shard(k).Set(k, v, ttl)
+}

@@ -1,0 +1,99 @@
+package plugin
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// The headers that tell the upstream who the caller is
+// (kong/constants.lua, HEADERS).
+const (
+	HeaderConsumerID       = "X-Consumer-ID"
+	HeaderConsumerCustomID = "X-Consumer-Custom-ID"
+	HeaderConsumerUsername = "X-Consumer-Username"
+	HeaderCredential       = "X-Credential-Identifier" //nolint:gosec // a header's name
+	HeaderAnonymous        = "X-Anonymous-Consumer"
+)
+
+// IdentityHeaders returns the names of all identity headers.
+func IdentityHeaders() []string {
+	return []string{
+		HeaderConsumerID, HeaderConsumerCustomID, HeaderConsumerUsername,
+		HeaderCredential, HeaderAnonymous,
+	}
+}
+
+// Consumer is a Kong consumer.
+type Consumer struct {
+	ID        string
+	Username  string
+	CustomID  string
+	Tags      []string
+	CreatedAt int64 // seconds since 1970
+}
+
+// Identity is who a request is from. It is read-only.
+type Identity struct {
+	Consumer *Consumer
+	// CredentialID and CredentialKey are empty for the anonymous consumer.
+	CredentialID  string
+	CredentialKey string
+}
+
+// Anonymous tells whether the identity is that of the anonymous consumer.
+func (id *Identity) Anonymous() bool { return id.CredentialKey == "" }
+
+// Header is a request header to be set, or to be removed if Value is empty.
+type Header struct{ Name, Value string }
+
+// Headers returns every identity header with the value that tells of id, the
+// same that the bundled plugin sets. A nil id removes them all.
+func (id *Identity) Headers() []Header {
+	h := make([]Header, 0, 5)
+	for _, name := range IdentityHeaders() {
+		h = append(h, Header{Name: name})
+	}
+	if id == nil {
+		return h
+	}
+	h[0].Value = id.Consumer.ID
+	h[1].Value = id.Consumer.CustomID
+	h[2].Value = id.Consumer.Username
+	h[3].Value = id.CredentialKey
+	if id.Anonymous() {
+		h[4].Value = "true"
+	}
+	return h
+}
+
+// Disguised tells whether name is a header that many upstreams (WSGI, CGI, PHP)
+// cannot tell from one of names, because only "-" and "_" or case differ,
+// without being it: X_Consumer_ID for X-Consumer-ID.
+func Disguised(name string, names []string) bool {
+	if !strings.Contains(name, "_") {
+		return false
+	}
+	return slices.ContainsFunc(names, func(n string) bool {
+		return len(n) == len(name) && strings.EqualFold(strings.ReplaceAll(name, "_", "-"), strings.ReplaceAll(n, "_", "-")) &&
+			!strings.EqualFold(name, n)
+	})
+}
+
+// connectionNames tells whether a Connection header's value lists one of names.
+// Kong would delete that header on its way to the upstream, after this plugin
+// has set it.
+func connectionNames(value []byte, names []string) bool {
+	if len(value) < len("X-Consumer-ID") { // keep-alive, close, upgrade: nearly every request
+		return false
+	}
+	for option := range bytes.SplitSeq(value, []byte(",")) {
+		option = bytes.TrimSpace(option)
+		for _, name := range names {
+			if len(option) == len(name) && strings.EqualFold(string(bytes.ReplaceAll(option, []byte("_"), []byte("-"))), name) {
+				return true
+			}
+		}
+	}
+	return false
+}

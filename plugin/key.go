@@ -1,0 +1,200 @@
+package plugin
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cloudflare/circl/sign/ed448"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// minRSABits is the least size of an RSA key (RFC 7518 section 3.3).
+const minRSABits = 2048
+
+// verifier checks signatures with one algorithm and one key. The algorithm is
+// the credential's; what a token says about itself has no say (RFC 8725
+// section 3.1). It is safe for concurrent use.
+type verifier struct {
+	method jwt.SigningMethod
+	key    any
+}
+
+// newVerifier prepares a credential's key. The error says what is wrong with
+// the key and holds nothing of it.
+func newVerifier(cr *Credential, secretIsBase64 bool) (*verifier, error) {
+	method := signingMethod(cr.Algorithm)
+	if method == nil {
+		return nil, fmt.Errorf("unknown algorithm %q", cr.Algorithm)
+	}
+	if strings.HasPrefix(cr.Algorithm, "HS") {
+		secret := []byte(cr.Secret)
+		if secretIsBase64 {
+			var ok bool
+			if secret, ok = decodeSecret(secret); !ok {
+				return nil, errors.New("secret is not base64")
+			}
+		}
+		if len(secret) == 0 {
+			return nil, errors.New("secret is empty")
+		}
+		return &verifier{method: method, key: secret}, nil
+	}
+	key, err := parsePublicKey([]byte(cr.PublicKey))
+	if err != nil {
+		return nil, err
+	}
+	return newPublicKeyVerifier(cr.Algorithm, key)
+}
+
+// newPublicKeyVerifier pairs an asymmetric algorithm with a key that is fit for
+// it: its type, its curve, its size (RFC 8725 section 3.2).
+func newPublicKeyVerifier(algorithm string, key any) (*verifier, error) {
+	method := signingMethod(algorithm)
+	fit := false
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		if bits := k.N.BitLen(); bits < minRSABits {
+			return nil, fmt.Errorf("RSA key has %d bits, fewer than %d", bits, minRSABits)
+		}
+		fit = strings.HasPrefix(algorithm, "RS") || strings.HasPrefix(algorithm, "PS")
+	case *ecdsa.PublicKey:
+		curve := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[algorithm]
+		fit = curve != nil && k.Curve == curve
+	case ed25519.PublicKey:
+		fit = algorithm == "EdDSA"
+	case ed448.PublicKey:
+		fit, method = algorithm == "EdDSA", ed448Method{}
+	}
+	if !fit {
+		return nil, fmt.Errorf("key of type %T is not fit for algorithm %s", key, algorithm)
+	}
+	return &verifier{method: method, key: key}, nil
+}
+
+func (v *verifier) verify(t *token) bool {
+	return v.method.Verify(t.signed, t.signature, v.key) == nil
+}
+
+func signingMethod(algorithm string) jwt.SigningMethod {
+	switch algorithm {
+	case "HS256":
+		return jwt.SigningMethodHS256
+	case "HS384":
+		return jwt.SigningMethodHS384
+	case "HS512":
+		return jwt.SigningMethodHS512
+	case "RS256":
+		return jwt.SigningMethodRS256
+	case "RS384":
+		return jwt.SigningMethodRS384
+	case "RS512":
+		return jwt.SigningMethodRS512
+	case "ES256":
+		return jwt.SigningMethodES256
+	case "ES384":
+		return jwt.SigningMethodES384
+	case "ES512":
+		return jwt.SigningMethodES512
+	case "PS256":
+		return jwt.SigningMethodPS256
+	case "PS384":
+		return jwt.SigningMethodPS384
+	case "PS512":
+		return jwt.SigningMethodPS512
+	case "EdDSA":
+		return jwt.SigningMethodEdDSA
+	}
+	return nil
+}
+
+// decodeSecret takes both base64 alphabets, so that the output of
+// "openssl rand -base64" works as well as what the bundled plugin takes.
+func decodeSecret(s []byte) ([]byte, bool) {
+	s = bytes.ReplaceAll(bytes.ReplaceAll(s, []byte("+"), []byte("-")), []byte("/"), []byte("_"))
+	return decodeBase64URL(s)
+}
+
+// parsePublicKey reads a PEM block with a PKIX or PKCS #1 public key or an
+// X.509 certificate.
+func parsePublicKey(text []byte) (any, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("public key is not PEM")
+	}
+	switch block.Type {
+	case "PUBLIC KEY":
+		if key, ok := parseEd448(block.Bytes); ok {
+			return key, nil
+		}
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if err != nil {
+			return nil, errors.New("public key cannot be read (PKIX)")
+		}
+		return key, nil
+	case "RSA PUBLIC KEY":
+		key, err := x509.ParsePKCS1PublicKey(block.Bytes)
+		if err != nil {
+			return nil, errors.New("public key cannot be read (PKCS #1)")
+		}
+		return key, nil
+	case "CERTIFICATE":
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, errors.New("certificate cannot be read")
+		}
+		if key, ok := parseEd448(certificate.RawSubjectPublicKeyInfo); ok {
+			return key, nil
+		}
+		return certificate.PublicKey, nil
+	}
+	return nil, fmt.Errorf("PEM block %q is no public key", block.Type)
+}
+
+// parseEd448 reads a PKIX public key of the one kind that crypto/x509 does not
+// know (RFC 8410).
+func parseEd448(der []byte) (ed448.PublicKey, bool) {
+	var info struct {
+		Algorithm struct{ ID asn1.ObjectIdentifier }
+		Key       asn1.BitString
+	}
+	rest, err := asn1.Unmarshal(der, &info)
+	ok := err == nil && len(rest) == 0 &&
+		info.Algorithm.ID.Equal(asn1.ObjectIdentifier{1, 3, 101, 113}) &&
+		info.Key.BitLength == 8*ed448.PublicKeySize
+	return ed448.PublicKey(slices.Clone(info.Key.Bytes)), ok
+}
+
+// ed448Method is EdDSA with Ed448 (RFC 8037), which golang-jwt does not have.
+type ed448Method struct{}
+
+var _ jwt.SigningMethod = ed448Method{}
+
+// Alg implements jwt.SigningMethod.
+func (ed448Method) Alg() string { return "EdDSA" }
+
+// Sign implements jwt.SigningMethod. This plugin signs nothing.
+func (ed448Method) Sign(string, any) ([]byte, error) {
+	return nil, errors.New("signing is not supported")
+}
+
+// Verify implements jwt.SigningMethod for a key of type ed448.PublicKey.
+func (ed448Method) Verify(signed string, signature []byte, key any) error {
+	k, ok := key.(ed448.PublicKey)
+	if !ok {
+		return jwt.ErrInvalidKeyType
+	}
+	if len(signature) != ed448.SignatureSize || !ed448.Verify(k, []byte(signed), signature, "") {
+		return jwt.ErrSignatureInvalid
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package plugin
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync/atomic"
+	"time"
+
+	"github.com/jellydator/ttlcache/v3"
+	"golang.org/x/sync/singleflight"
+)
+
+// entry is something that was looked up and is good for a while. Decisions hold
+// pointers to the entries they rest on, so that all of them die with it.
+type entry[T any] struct {
+	value *T
+	// The entry is good until this time (nanoseconds since 1970), and only
+	// while epoch is the current one. A zero time means that it was replaced.
+	goodUntil atomic.Int64
+	epoch     atomic.Uint64
+	// refreshAt is when it should be looked up again, ahead of need.
+	refreshAt atomic.Int64
+	// confirmed is when the last lookup succeeded. Only the flight of its key
+	// uses it.
+	confirmed time.Time
+	permanent bool // from the configuration: always good
+}
+
+func (e *entry[T]) good(now time.Time, epoch uint64) bool {
+	return e.permanent || e.epoch.Load() == epoch && now.UnixNano() < e.goodUntil.Load()
+}
+
+// cache remembers what lookups of one kind have found, and for a shorter time
+// that nothing was found. It is safe for concurrent use.
+type cache[T any] struct {
+	known   *ttlcache.Cache[string, *entry[T]]
+	unknown *ttlcache.Cache[[sha256.Size]byte, uint64] // by hashed key, so that long keys take no room; the epoch
+	flights singleflight.Group
+
+	now   func() time.Time
+	epoch *atomic.Uint64
+	same  func(a, b *T) bool
+	ttl   time.Duration // how long a found one is good
+	grace time.Duration // for how much longer while lookups fail
+	retry time.Duration // after a failed lookup of a known one
+	wait  time.Duration // the longest that a lookup takes
+}
+
+// find returns the good entry of that key, looking it up if need be; nil if
+// there is none. With shared, one load serves all that wait for the same key,
+// and may outlive the call; else load is called by and for this caller alone.
+func (c *cache[T]) find(ctx context.Context, key string, shared bool, load func(context.Context, string) (*T, error)) (*entry[T], error) {
+	now, epoch := c.now(), c.epoch.Load()
+	var old *entry[T]
+	if item := c.known.Get(key); item != nil {
+		old = item.Value()
+		if old.good(now, epoch) {
+			return old, nil
+		}
+	} else if item := c.unknown.Get(sha256.Sum256([]byte(key))); item != nil && item.Value() == epoch {
+		return nil, nil //nolint:nilnil // no error, and nothing found
+	}
+	if !shared {
+		return c.look(ctx, key, old, load)
+	}
+	flight := c.flights.DoChan(key, func() (any, error) {
+		return c.look(context.WithoutCancel(ctx), key, old, load)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case result := <-flight:
+		e, _ := result.Val.(*entry[T])
+		return e, result.Err
+	}
+}
+
+// ahead looks e up again in the background when it is due, so that no request
+// has to wait for it later.
+func (c *cache[T]) ahead(now time.Time, key string, e *entry[T], load func(context.Context, string) (*T, error)) {
+	due := e.refreshAt.Load()
+	if e.permanent || now.UnixNano() < due || !e.refreshAt.CompareAndSwap(due, now.Add(c.retry).UnixNano()) {
+		return
+	}
+	c.flights.DoChan(key, func() (any, error) {
+		return c.look(context.Background(), key, e, load)
+	})
+}
+
+// look does a lookup and remembers what comes of it.
+func (c *cache[T]) look(ctx context.Context, key string, old *entry[T], load func(context.Context, string) (*T, error)) (*entry[T], error) {
+	epoch := c.epoch.Load() // before the lookup: what it finds may already be outdated after
+	value, err := load(ctx, key)
+	now := c.now()
+	switch {
+	case err != nil && old != nil && now.Before(old.confirmed.Add(c.ttl+c.grace)):
+		// Good for long enough that the next try can fail before it ends.
+		old.arm(now, c.retry, c.retry+2*c.wait, epoch)
+		return old, nil
+	case err != nil:
+		return nil, err
+	case value == nil:
+		if old != nil {
+			old.goodUntil.Store(0)
+			c.known.Delete(key)
+		}
+		c.unknown.Set(sha256.Sum256([]byte(key)), epoch, ttlcache.DefaultTTL)
+		return nil, nil //nolint:nilnil // no error, and nothing found
+	case old == nil || !c.same(old.value, value):
+		if old != nil {
+			old.goodUntil.Store(0)
+		}
+		old = &entry[T]{value: value}
+	}
+	old.confirmed = now
+	old.arm(now, c.ttl*3/4, c.ttl, epoch)
+	c.known.Set(key, old, ttlcache.DefaultTTL)
+	return old, nil
+}
+
+// arm makes e good for some time from now on, and due to be refreshed sooner.
+func (e *entry[T]) arm(now time.Time, refreshIn, goodFor time.Duration, epoch uint64) {
+	e.refreshAt.Store(now.Add(refreshIn).UnixNano())
+	e.goodUntil.Store(now.Add(goodFor).UnixNano())
+	e.epoch.Store(epoch)
+}

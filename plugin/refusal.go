@@ -1,0 +1,177 @@
+package plugin
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"kong-go-jwt/schema"
+)
+
+// Refusal is the answer to a request that does not reach the upstream: the
+// client's fault or, with a status of 5xx, a fault on this side. It is a value,
+// not an error: nothing has failed when a bad token is refused.
+//
+// This file alone holds what clients are told. The wording is the bundled
+// plugin's (kong/plugins/jwt/handler.lua) wherever it has one.
+type Refusal struct {
+	Status          int
+	Body            []byte // JSON
+	WWWAuthenticate string // "": no such header
+	RetryAfter      string // seconds; "": no such header
+	// Reason is a short fixed word for logs and metrics. It never holds
+	// anything that a client has sent.
+	Reason string
+}
+
+func unauthorized(c *schema.Config, reason, message string) *Refusal {
+	return &Refusal{
+		Status:          http.StatusUnauthorized,
+		Body:            messageBody(message),
+		WWWAuthenticate: challenge(c, `error="invalid_token"`),
+		Reason:          reason,
+	}
+}
+
+// challenge is the value of WWW-Authenticate (RFC 6750 section 3). Parameters
+// are separated by commas (RFC 9110 section 11.6.1), which the bundled plugin
+// of Kong 3.9 forgets.
+func challenge(c *schema.Config, param string) string {
+	switch {
+	case c.Realm == "" && param == "":
+		return "Bearer"
+	case c.Realm == "":
+		return "Bearer " + param
+	case param == "":
+		return `Bearer realm="` + quotable(c.Realm) + `"`
+	}
+	return `Bearer realm="` + quotable(c.Realm) + `", ` + param
+}
+
+// quotable escapes what would end a quoted-string (RFC 9110 section 5.6.4).
+func quotable(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		switch {
+		case s[i] == '"' || s[i] == '\\':
+			out = append(out, '\\', s[i])
+		case s[i] >= ' ' && s[i] != 0x7f:
+			out = append(out, s[i])
+		}
+	}
+	return string(out)
+}
+
+func messageBody(message string) []byte {
+	return jsonBody(map[string]string{"message": message})
+}
+
+func jsonBody(fields map[string]string) []byte {
+	body, err := json.Marshal(fields)
+	if err != nil { // a map of strings always encodes
+		return []byte("{}")
+	}
+	return body
+}
+
+func noToken(c *schema.Config) *Refusal {
+	return &Refusal{
+		Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
+		WWWAuthenticate: challenge(c, ""), Reason: "no_token",
+	}
+}
+
+func multipleTokens(c *schema.Config) *Refusal {
+	return unauthorized(c, "multiple_tokens", "Multiple tokens provided")
+}
+
+func unrecognizableToken(c *schema.Config) *Refusal {
+	return unauthorized(c, "unrecognizable_token", "Unrecognizable token")
+}
+
+// badToken takes one of the malformed… texts of token.go.
+func badToken(c *schema.Config, what string) *Refusal {
+	return unauthorized(c, "malformed_token", "Bad token; "+what)
+}
+
+func noKeyClaim(c *schema.Config) *Refusal {
+	return unauthorized(c, "no_key_claim", "No mandatory '"+c.KeyClaimName+"' in claims")
+}
+
+func invalidKeyClaim(c *schema.Config) *Refusal {
+	return unauthorized(c, "invalid_key_claim", "Invalid '"+c.KeyClaimName+"' in claims")
+}
+
+func noCredential(c *schema.Config) *Refusal {
+	return unauthorized(c, "unknown_credential", "No credentials found for given '"+c.KeyClaimName+"'")
+}
+
+func invalidAlgorithm(c *schema.Config) *Refusal {
+	return unauthorized(c, "invalid_algorithm", "Invalid algorithm")
+}
+
+func invalidKey(c *schema.Config) *Refusal {
+	return unauthorized(c, "invalid_key", "Invalid key/secret")
+}
+
+func invalidSignature(c *schema.Config) *Refusal {
+	return unauthorized(c, "invalid_signature", "Invalid signature")
+}
+
+func invalidClaims(c *schema.Config, faults map[string]string) *Refusal {
+	r := unauthorized(c, "invalid_claims", "")
+	r.Body = jsonBody(faults)
+	return r
+}
+
+func noConsumer(c *schema.Config, key string) *Refusal {
+	return &Refusal{
+		Status: http.StatusUnauthorized,
+		Body:   messageBody("Could not find consumer for '" + c.KeyClaimName + "=" + key + "'"),
+		Reason: "unknown_consumer",
+	}
+}
+
+func noAnonymous(c *schema.Config) *Refusal {
+	return &Refusal{
+		Status: http.StatusInternalServerError,
+		Body:   messageBody("anonymous consumer " + c.Anonymous + " is configured but doesn't exist"),
+		Reason: "unknown_anonymous",
+	}
+}
+
+func connectionNamesIdentity() *Refusal {
+	return &Refusal{
+		Status: http.StatusBadRequest,
+		Body:   messageBody("Connection header names an identity header"),
+		Reason: "connection_header",
+	}
+}
+
+// Unavailable refuses a request that cannot be decided because credentials or
+// consumers cannot be looked up.
+func Unavailable() *Refusal {
+	return &Refusal{
+		Status:     http.StatusServiceUnavailable,
+		Body:       messageBody("Credentials cannot be looked up at the moment"),
+		RetryAfter: "1",
+		Reason:     "lookup_failed",
+	}
+}
+
+// Failure refuses a request because of a fault on this side, in Kong's words.
+func Failure() *Refusal {
+	return &Refusal{
+		Status: http.StatusInternalServerError,
+		Body:   messageBody("An unexpected error occurred"),
+		Reason: "failure",
+	}
+}
+
+// TooManyHeaders refuses a request with more headers than can be looked at.
+func TooManyHeaders() *Refusal {
+	return &Refusal{
+		Status: http.StatusRequestHeaderFieldsTooLarge,
+		Body:   messageBody("Too many request headers"),
+		Reason: "too_many_headers",
+	}
+}

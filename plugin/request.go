@@ -1,0 +1,164 @@
+package plugin
+
+import (
+	"bytes"
+	"slices"
+
+	"kong-go-jwt/schema"
+)
+
+// Request is the snapshot of a request that an authentication is decided from.
+// The slices may alias a buffer that is valid only while the request is being
+// decided; the package keeps none of them.
+type Request struct {
+	Method     []byte
+	Query      []byte   // raw, without "?"
+	Cookie     []byte   // all Cookie headers, joined by "; "
+	Connection []byte   // all Connection headers, joined by ", "
+	Headers    [][]byte // first value of each of Config.HeaderNames, in their order; nil: absent
+	// Disguised are the names, as spelt, of headers that look like identity
+	// headers but for underscores; see Disguised (the function).
+	Disguised []string
+	// HasCredential tells that another plugin has authenticated the request.
+	HasCredential bool
+}
+
+// findToken returns the request's one token, as Kong's retrieve_tokens does
+// (kong/plugins/jwt/handler.lua): from query parameters, cookies and headers,
+// empty ones passed over, the same token several times counting once.
+// A nil refusal means that token is not empty.
+func findToken(c *schema.Config, r *Request) (token []byte, no *Refusal) {
+	var found tokens
+	if len(c.URIParamNames) > 0 && len(r.Query) > 0 {
+		found.fromQuery(r.Query, c.URIParamNames)
+	}
+	if len(r.Cookie) > 0 {
+		for _, name := range c.CookieNames {
+			found.add(cookie(r.Cookie, name))
+		}
+	}
+	for _, value := range r.Headers {
+		found.add(bearer(value))
+	}
+	switch {
+	case found.several || found.flag && found.token != nil:
+		return nil, multipleTokens(c)
+	case found.flag:
+		return nil, unrecognizableToken(c)
+	case found.token == nil:
+		return nil, noToken(c)
+	}
+	return found.token, nil
+}
+
+// tokens collects the distinct tokens of a request.
+type tokens struct {
+	token   []byte
+	several bool // there is another one beside token
+	flag    bool // a query parameter without "=", for which Lua has the value true
+}
+
+func (t *tokens) add(token []byte) {
+	switch {
+	case len(token) == 0:
+	case t.token == nil:
+		t.token = token
+	case !bytes.Equal(t.token, token):
+		t.several = true
+	}
+}
+
+// fromQuery splits a raw query as ngx.req.get_uri_args does: at "&", names and
+// values percent-decoded, "+" being a space.
+func (t *tokens) fromQuery(query []byte, names []string) {
+	for part := range bytes.SplitSeq(query, []byte("&")) {
+		name, value, hasValue := bytes.Cut(part, []byte("="))
+		if !slices.Contains(names, string(unescape(name))) {
+			continue
+		}
+		if hasValue {
+			t.add(unescape(value))
+		} else {
+			t.flag = true
+		}
+	}
+}
+
+// unescape decodes a part of a query. It returns s itself where there is
+// nothing to decode.
+func unescape(s []byte) []byte {
+	if !bytes.ContainsAny(s, "%+") {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			out = append(out, ' ')
+		case s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			out = append(out, unhex(s[i+1])<<4|unhex(s[i+2]))
+			i += 2
+		default:
+			out = append(out, s[i])
+		}
+	}
+	return out
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+// cookie returns the value of the first cookie of that name, as nginx's
+// $cookie_NAME does: names compare without case, spaces around "=" are passed
+// over, "," ends a cookie that is not the wanted one, ";" ends every cookie.
+func cookie(header []byte, name string) []byte {
+	for s := header; len(s) > 0; {
+		s = bytes.TrimLeft(s, " ")
+		if len(s) >= len(name) && bytes.EqualFold(s[:len(name)], []byte(name)) {
+			if value, ok := bytes.CutPrefix(bytes.TrimLeft(s[len(name):], " "), []byte("=")); ok {
+				value = bytes.TrimLeft(value, " ")
+				if end := bytes.IndexByte(value, ';'); end >= 0 {
+					value = value[:end]
+				}
+				return value
+			}
+		}
+		end := bytes.IndexAny(s, ";,")
+		if end < 0 {
+			return nil
+		}
+		s = s[end+1:]
+	}
+	return nil
+}
+
+// bearer returns what follows the first "Bearer" or "bearer" and white space
+// in a header value, wherever that stands. It is the bundled plugin's pattern
+// \s*[Bb]earer\s+(.+), by hand because it runs on every request.
+func bearer(value []byte) []byte {
+	for s := value; ; {
+		i := bytes.Index(s, []byte("earer"))
+		if i < 0 {
+			return nil
+		}
+		rest := s[i+len("earer"):]
+		if i > 0 && (s[i-1] == 'B' || s[i-1] == 'b') {
+			token := bytes.TrimLeft(rest, " \t\n\v\f\r")
+			switch spaces := len(rest) - len(token); {
+			case spaces > 0 && len(token) > 0:
+				return token
+			case spaces > 1: // nothing but white space: the pattern gives back its last byte
+				return rest[len(rest)-1:]
+			}
+		}
+		s = rest
+	}
+}

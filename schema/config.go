@@ -1,0 +1,33 @@
+package schema
+
+// Config is a plugin configuration as [Parse] returns it: checked, with every
+// default filled in. What each field means stands in the table in fields.go
+// and, generated from it, in docs/configuration.md.
+//
+// A Config is read-only after Parse and safe for concurrent use.
+type Config struct {
+	URIParamNames     []string `json:"uri_param_names"`
+	CookieNames       []string `json:"cookie_names"`
+	HeaderNames       []string `json:"header_names"`
+	KeyClaimName      string   `json:"key_claim_name"`
+	SecretIsBase64    bool     `json:"secret_is_base64"`
+	ClaimsToVerify    []string `json:"claims_to_verify"`
+	MaximumExpiration float64  `json:"maximum_expiration"` // seconds; 0: no limit
+	Anonymous         string   `json:"anonymous"`          // consumer id or username; "": none
+	RunOnPreflight    bool     `json:"run_on_preflight"`
+	Realm             string   `json:"realm"` // "": no realm is told
+
+	GuardHeaders bool         `json:"guard_headers"`
+	CacheTTL     float64      `json:"cache_ttl"` // seconds; 0: decisions are not cached
+	Credentials  []Credential `json:"credentials"`
+}
+
+// Credential is a JWT credential kept in the plugin's own configuration, with
+// the same meaning as an entry of Kong's jwt_secrets.
+type Credential struct {
+	Key       string `json:"key"`
+	Algorithm string `json:"algorithm"`
+	Secret    string `json:"secret"`     // of HS256, HS384, HS512
+	PublicKey string `json:"public_key"` // PEM, of every other algorithm
+	Consumer  string `json:"consumer"`   // id or username
+}

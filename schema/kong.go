@@ -1,0 +1,80 @@
+package schema
+
+// Kong returns the plugin's schema in Kong's schema language, ready to be
+// encoded as JSON into the Schema of -dump.
+func Kong() map[string]any {
+	checks := []any{}
+	for _, c := range Conditionals() {
+		checks = append(checks, map[string]any{"conditional": map[string]any{
+			"if_field":   "config." + c.If,
+			"if_match":   map[string]any{"gt": 0},
+			"then_field": "config." + c.Then,
+			"then_match": map[string]any{"contains": c.Contains},
+		}})
+	}
+	return map[string]any{
+		"name": Name,
+		"fields": []any{
+			// "eq": null refuses the plugin on a consumer: there is no consumer
+			// before authentication (Kong's typedefs.no_consumer).
+			map[string]any{"consumer": map[string]any{
+				"type": "foreign", "reference": "consumers", "eq": nil,
+				"description": "Not allowed: a consumer is known only after authentication.",
+			}},
+			map[string]any{"protocols": map[string]any{
+				"type": "set", "required": true,
+				"default":     []string{"grpc", "grpcs", "http", "https"},
+				"elements":    map[string]any{"type": "string", "one_of": []string{"grpc", "grpcs", "http", "https"}},
+				"description": "Protocols of the requests that the plugin runs on.",
+			}},
+			map[string]any{"config": map[string]any{
+				"type": "record", "required": true, "fields": kongFields(Fields()),
+				"description": "Configuration of the plugin.",
+			}},
+		},
+		"entity_checks": checks,
+	}
+}
+
+func kongFields(fields []Field) []any {
+	out := make([]any, 0, len(fields))
+	for _, f := range fields {
+		out = append(out, map[string]any{f.Name: f.kong()})
+	}
+	return out
+}
+
+func (f *Field) kong() map[string]any {
+	m := map[string]any{"type": f.Type}
+	if f.Description != "" {
+		m["description"] = f.Description
+	}
+	if f.Default != nil {
+		m["default"] = f.Default
+	}
+	if f.Required {
+		m["required"] = true
+	}
+	if len(f.OneOf) > 0 {
+		m["one_of"] = f.OneOf
+	}
+	if f.Between != nil {
+		m["between"] = []float64{f.Between.Min, f.Between.Max}
+	}
+	if f.LenMin > 0 {
+		m["len_min"] = f.LenMin
+	}
+	if f.Elements != nil {
+		m["elements"] = f.Elements.kong()
+	}
+	if f.Fields != nil {
+		m["fields"] = kongFields(f.Fields)
+	}
+	if f.Referenceable {
+		m["referenceable"] = true
+	}
+	if f.Encrypted {
+		m["encrypted"] = true
+	}
+	return m
+}

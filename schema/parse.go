@@ -1,0 +1,187 @@
+package schema
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Parse decodes the JSON of a plugin configuration as Kong passes it to
+// StartInstance: null and absent fields get their default, an empty set may be
+// [] or {} (Lua cannot tell them apart), and what Kong adds beside the fields
+// (__seq__, route_id, …) is passed over.
+//
+// Kong has checked the configuration against the same table, so an error means
+// that something is out of step; it names each field at fault, as in
+// "config.cache_ttl: value should be between 0 and 3600", and never a value.
+func Parse(data []byte) (*Config, error) {
+	var in map[string]any
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, fmt.Errorf("config: not a JSON object: %w", err)
+	}
+	out, errs := checkRecord(Fields(), in, "config")
+	if len(errs) == 0 {
+		errs = append(errs, checkTogether(out)...)
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	// A round through JSON moves the checked values into the struct.
+	checked, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	c := new(Config)
+	if err := json.Unmarshal(checked, c); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func checkRecord(fields []Field, in map[string]any, path string) (out map[string]any, errs []error) {
+	out = make(map[string]any, len(fields))
+	for i := range fields {
+		f := &fields[i]
+		v := in[f.Name]
+		if v == nil {
+			v = f.Default
+		}
+		if v == nil {
+			if f.Required {
+				errs = append(errs, fmt.Errorf("%s.%s: required field missing", path, f.Name))
+			}
+			continue
+		}
+		checked, es := f.check(v, path+"."+f.Name)
+		out[f.Name], errs = checked, append(errs, es...)
+	}
+	return out, errs
+}
+
+// check returns v as it is to be used, or why it is refused.
+func (f *Field) check(v any, path string) (any, []error) {
+	refuse := func(format string, args ...any) (any, []error) {
+		return nil, []error{fmt.Errorf("%s: "+format, append([]any{path}, args...)...)}
+	}
+	switch f.Type {
+	case String:
+		s, ok := v.(string)
+		switch {
+		case !ok:
+			return refuse("expected a string")
+		case utf8.RuneCountInString(s) < max(1, f.LenMin):
+			return refuse("length must be at least %d", max(1, f.LenMin))
+		case f.OneOf != nil && !slices.Contains(f.OneOf, s):
+			return refuse("expected one of: %s", strings.Join(f.OneOf, ", "))
+		}
+		return s, nil
+	case Boolean:
+		if _, ok := v.(bool); !ok {
+			return refuse("expected a boolean")
+		}
+		return v, nil
+	case Integer, Number:
+		n, ok := number(v)
+		switch {
+		case !ok:
+			return refuse("expected a number")
+		case f.Type == Integer && n != float64(int64(n)):
+			return refuse("expected an integer")
+		case f.Between != nil && (n < f.Between.Min || n > f.Between.Max):
+			return refuse("value should be between %v and %v", int64(f.Between.Min), int64(f.Between.Max))
+		}
+		return n, nil
+	case Set, Array:
+		return f.checkList(v, path)
+	case Record:
+		m, ok := v.(map[string]any)
+		if !ok {
+			return refuse("expected a record")
+		}
+		for name := range m {
+			if !slices.ContainsFunc(f.Fields, func(f Field) bool { return f.Name == name }) {
+				return refuse("unknown field %q", name)
+			}
+		}
+		return checkRecord(f.Fields, m, path)
+	}
+	return refuse("unknown type %q in the table", f.Type)
+}
+
+func (f *Field) checkList(v any, path string) (any, []error) {
+	list, ok := v.([]any)
+	switch w := v.(type) {
+	case []string: // a default
+		for _, s := range w {
+			list = append(list, s)
+		}
+		ok = true
+	case map[string]any: // an empty Lua table
+		ok = len(w) == 0
+	}
+	if !ok {
+		return nil, []error{fmt.Errorf("%s: expected a %s", path, f.Type)}
+	}
+	if len(list) < f.LenMin {
+		return nil, []error{fmt.Errorf("%s: length must be at least %d", path, f.LenMin)}
+	}
+	out := make([]any, 0, len(list))
+	var errs []error
+	for i, e := range list {
+		checked, es := f.Elements.check(e, fmt.Sprintf("%s[%d]", path, i+1))
+		errs = append(errs, es...)
+		if f.Type == Set && slices.Contains(out, checked) {
+			continue // as Kong's sets do
+		}
+		out = append(out, checked)
+	}
+	return out, errs
+}
+
+func number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case float64:
+		return n, true
+	case int: // a default
+		return float64(n), true
+	}
+	return 0, false
+}
+
+func checkTogether(out map[string]any) (errs []error) {
+	for _, c := range Conditionals() {
+		n, _ := number(out[c.If])
+		set, _ := out[c.Then].([]any)
+		if n > 0 && !slices.Contains(set, any(c.Contains)) {
+			errs = append(errs, fmt.Errorf("config.%s: expected to contain: %s (config.%s is set)", c.Then, c.Contains, c.If))
+		}
+	}
+	return errs
+}
+
+// check holds what Kong's schema language cannot say.
+func (c *Config) check() error {
+	var errs []error
+	seen := make(map[string]bool, len(c.Credentials))
+	for i, cr := range c.Credentials {
+		path := fmt.Sprintf("config.credentials[%d]", i+1)
+		if seen[cr.Key] {
+			errs = append(errs, fmt.Errorf("%s.key: another credential has the same key", path))
+		}
+		seen[cr.Key] = true
+		symmetric := strings.HasPrefix(cr.Algorithm, "HS")
+		if symmetric && cr.Secret == "" {
+			errs = append(errs, fmt.Errorf("%s.secret: required field missing (algorithm %s)", path, cr.Algorithm))
+		}
+		if !symmetric && cr.PublicKey == "" {
+			errs = append(errs, fmt.Errorf("%s.public_key: required field missing (algorithm %s)", path, cr.Algorithm))
+		}
+	}
+	return errors.Join(errs...)
+}

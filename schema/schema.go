@@ -1,0 +1,51 @@
+// Package schema is the one place where the plugin's configuration is
+// described. From the table in fields.go come Kong's schema (for -dump), the
+// defaults and checks applied by [Parse], and docs/configuration.md.
+package schema
+
+// Name is the plugin's name in Kong: what users write as plugins[].name.
+const Name = "go-jwt"
+
+// Priority is the bundled jwt plugin's priority, so that the order relative to
+// every other plugin stays the same for those who change from one to the other.
+const Priority = 1450
+
+// Type is a field type of Kong's schema language.
+type Type string
+
+// The field types in use.
+const (
+	String  Type = "string"
+	Boolean Type = "boolean"
+	Integer Type = "integer"
+	Number  Type = "number"
+	Set     Type = "set"    // no repeated elements, order kept
+	Array   Type = "array"  // repeated elements allowed
+	Record  Type = "record" // named sub-fields
+)
+
+// Field describes one configuration field in the terms of Kong's schema
+// language (kong/db/schema/init.lua).
+type Field struct {
+	Name        string
+	Type        Type
+	Description string // one or more sentences; Kong demands at least 10 characters
+	Default     any    // nil: no default
+	Required    bool   // an explicit null is refused
+	OneOf       []string
+	Between     *Range
+	LenMin      int     // least number of elements, or of characters; strings are never empty
+	Elements    *Field  // of a Set or Array
+	Fields      []Field // of a Record
+	// Referenceable lets the value be a {vault://…} reference, which Kong
+	// resolves before the plugin sees it; Encrypted keeps it encrypted at rest
+	// where Kong's keyring does that.
+	Referenceable, Encrypted bool
+}
+
+// Range is an inclusive range of numbers.
+type Range struct{ Min, Max float64 }
+
+// Conditional is Kong's entity check of that name: when the number If is
+// greater than zero, the set Then must contain Contains.
+type Conditional struct{ If, Then, Contains string }
