@@ -1,0 +1,186 @@
+package schema_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"kong-go-jwt/schema"
+)
+
+func parse(t *testing.T, config string) (*schema.Config, string) {
+	t.Helper()
+	c, err := schema.Parse([]byte(config))
+	if err != nil {
+		return nil, err.Error()
+	}
+	return c, ""
+}
+
+func defaults() *schema.Config {
+	return &schema.Config{
+		URIParamNames:  []string{"jwt"},
+		CookieNames:    []string{},
+		HeaderNames:    []string{"authorization"},
+		KeyClaimName:   "iss",
+		RunOnPreflight: true,
+		GuardHeaders:   true,
+		CacheTTL:       300,
+	}
+}
+
+func TestParseFillsInDefaults(t *testing.T) {
+	for name, config := range map[string]string{
+		"empty":           `{}`,
+		"null":            `{"uri_param_names":null,"anonymous":null,"run_on_preflight":null,"credentials":null}`,
+		"Kong's own keys": `{"__seq__":5,"__plugin_id":"x","__key__":"k","__ws_id":"w","route_id":"r","service_id":"s","$refs":{}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, fault := parse(t, config)
+			if want := defaults(); fault != "" || !reflect.DeepEqual(got, want) {
+				t.Errorf("got %+v, %q; want %+v", got, fault, want)
+			}
+		})
+	}
+}
+
+func TestParseTakesEveryField(t *testing.T) {
+	got, fault := parse(t, `{
+		"uri_param_names":["a","b"],"cookie_names":["c"],"header_names":{},"key_claim_name":"kid","secret_is_base64":true,
+		"claims_to_verify":["exp","nbf","exp"],"maximum_expiration":60,"anonymous":"guest","run_on_preflight":false,"realm":"r",
+		"guard_headers":false,"cache_ttl":0,
+		"credentials":[{"key":"k","secret":"s","consumer":"c"},{"key":"l","algorithm":"RS256","public_key":"p","consumer":"d"}]}`)
+	want := &schema.Config{
+		URIParamNames: []string{"a", "b"}, CookieNames: []string{"c"}, HeaderNames: []string{}, KeyClaimName: "kid", SecretIsBase64: true,
+		ClaimsToVerify: []string{"exp", "nbf"}, MaximumExpiration: 60, Anonymous: "guest", Realm: "r",
+		Credentials: []schema.Credential{
+			{Key: "k", Algorithm: "HS256", Secret: "s", Consumer: "c"},
+			{Key: "l", Algorithm: "RS256", PublicKey: "p", Consumer: "d"},
+		},
+	}
+	if fault != "" || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %q; want %+v", got, fault, want)
+	}
+}
+
+func TestParseNamesTheFieldAtFault(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"cache_ttl":3601}`:                           "config.cache_ttl: value should be between 0 and 3600",
+		`{"cache_ttl":"300"}`:                          "config.cache_ttl: expected a number",
+		`{"maximum_expiration":-1}`:                    "config.maximum_expiration: value should be between 0 and 31536000",
+		`{"maximum_expiration":60}`:                    "config.claims_to_verify: expected to contain: exp (config.maximum_expiration is set)",
+		`{"claims_to_verify":["iat"]}`:                 "config.claims_to_verify[1]: expected one of: exp, nbf",
+		`{"uri_param_names":"jwt"}`:                    "config.uri_param_names: expected a set",
+		`{"uri_param_names":{"a":"b"}}`:                "config.uri_param_names: expected a set",
+		`{"cookie_names":["a",""]}`:                    "config.cookie_names[2]: length must be at least 1",
+		`{"anonymous":""}`:                             "config.anonymous: length must be at least 1",
+		`{"realm":5}`:                                  "config.realm: expected a string",
+		`{"secret_is_base64":"yes"}`:                   "config.secret_is_base64: expected a boolean",
+		`{"credentials":[1]}`:                          "config.credentials[1]: expected a record",
+		`{"credentials":[{"key":"k"}]}`:                "config.credentials[1].consumer: required field missing",
+		`{"credentials":[{"k":"k"}]}`:                  `config.credentials[1]: unknown field "k"`,
+		`{"credentials":[{"key":"k","consumer":"c"}]}`: "config.credentials[1].secret: required field missing (algorithm HS256)",
+		`{"credentials":[{"key":"k","consumer":"c","algorithm":"ES256"}]}`:                                  "config.credentials[1].public_key: required field missing (algorithm ES256)",
+		`{"credentials":[{"key":"k","consumer":"c","algorithm":"none"}]}`:                                   "config.credentials[1].algorithm: expected one of: " + strings.Join(schema.Algorithms(), ", "),
+		`{"credentials":[{"key":"k","consumer":"c","secret":"s"},{"key":"k","consumer":"c","secret":"s"}]}`: "config.credentials[2].key: another credential has the same key",
+	} {
+		t.Run(config, func(t *testing.T) {
+			if _, got := parse(t, config); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+func TestParseToldNoValue(t *testing.T) {
+	if _, got := parse(t, `{"credentials":[{"key":"k","consumer":"c","secret":["hidden"]}]}`); strings.Contains(got, "hidden") {
+		t.Errorf("error tells a secret: %s", got)
+	}
+}
+
+// Every row of the table must reach the Config, and nothing else may be in it.
+func TestConfigHasTheFieldsOfTheTable(t *testing.T) {
+	compare(t, "config", schema.Fields(), reflect.TypeFor[schema.Config]())
+}
+
+func compare(t *testing.T, path string, fields []schema.Field, in reflect.Type) {
+	t.Helper()
+	inTable := map[string]bool{}
+	for _, f := range fields {
+		inTable[f.Name] = true
+		if f.Elements != nil && f.Elements.Fields != nil {
+			sf, _ := byTag(in, f.Name)
+			compare(t, path+"."+f.Name, f.Elements.Fields, sf.Type.Elem())
+		}
+		if _, ok := byTag(in, f.Name); !ok {
+			t.Errorf("%s.%s is in the table only", path, f.Name)
+		}
+	}
+	for i := range in.NumField() {
+		if name := in.Field(i).Tag.Get("json"); !inTable[name] {
+			t.Errorf("%s.%s is in the struct only", path, name)
+		}
+	}
+}
+
+func byTag(in reflect.Type, tag string) (reflect.StructField, bool) {
+	return in.FieldByNameFunc(func(name string) bool {
+		f, _ := in.FieldByName(name)
+		return f.Tag.Get("json") == tag
+	})
+}
+
+// Kong does not start with a shorter description.
+func TestKongDescriptionsAreLongEnough(t *testing.T) {
+	text, err := json.Marshal(schema.Kong())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var in any
+	if err := json.Unmarshal(text, &in); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if d, ok := v["description"].(string); ok && len(d) < 10 {
+				t.Errorf("description %q is too short", d)
+			}
+			for _, e := range v {
+				walk(e)
+			}
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(in)
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"claims_to_verify":["exp"],"maximum_expiration":60,"credentials":[{"key":"k","secret":"s","consumer":"c"}]}`))
+	f.Add([]byte(`{"cookie_names":{},"credentials":[[]]}`))
+	f.Fuzz(func(t *testing.T, config []byte) {
+		c, err := schema.Parse(config)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", c, err)
+		}
+		if err != nil {
+			return
+		}
+		// What was accepted is accepted again, as it is.
+		text, err := json.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = []byte(strings.NewReplacer(`"anonymous":""`, `"anonymous":null`, `"realm":""`, `"realm":null`,
+			`"secret":""`, `"secret":null`, `"public_key":""`, `"public_key":null`).Replace(string(text)))
+		again, err := schema.Parse(text)
+		if err != nil || !reflect.DeepEqual(again, c) {
+			t.Fatalf("%s: got %+v, %v; want %+v", text, again, err, c)
+		}
+	})
+}
