@@ -32,7 +32,7 @@ func parseEventCall(frame []byte) (c eventCall, ok bool) {
 		switch {
 		case number == sequence && kind == protowire.VarintType:
 			c.sequence, n = protowire.ConsumeVarint(frame)
-		case number == cmdHandleEvent && kind == protowire.BytesType:
+		case number == cmdHandleEvent && kind == protowire.BytesType && !isEvent:
 			event, n = protowire.ConsumeBytes(frame)
 			isEvent = true
 		default:
