@@ -1,0 +1,226 @@
+package httpd
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httputil"
+	"strconv"
+	"strings"
+)
+
+// Bounds, those of nginx where it has them (large_client_header_buffers 4 8k).
+const (
+	maxLine    = 8 << 10
+	maxHead    = 33 << 10
+	maxBody    = 16 << 20
+	maxHeaders = 1000
+)
+
+// Request is one request as it came.
+type Request struct {
+	// Line is the whole request line: nginx's $request.
+	Line, Method, Target, Proto string
+	// Path and Query are the parts of Target; HasQuery tells `/?` from `/`.
+	Path, Query string
+	HasQuery    bool
+	Header      Header
+	Body        []byte
+	// RemoteAddr and LocalAddr are host:port.
+	RemoteAddr, LocalAddr string
+}
+
+// statusError is a request that is answered by the server itself.
+type statusError int
+
+func (e statusError) Error() string { return "refused with status " + strconv.Itoa(int(e)) }
+
+// errClosed tells of a connection that ended between requests.
+var errClosed = errors.New("connection closed")
+
+// readLine reads a line of at most limit bytes, without its end.
+func readLine(r *bufio.Reader, limit int, tooLong statusError) (string, error) {
+	line, err := r.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) || len(line) > limit {
+		return "", tooLong
+	}
+	if err != nil {
+		return "", err
+	}
+	line = line[:len(line)-1]
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return string(line), nil
+}
+
+// readRequest reads a request off r; w takes the 100 Continue.
+func readRequest(r *bufio.Reader, w io.Writer) (*Request, error) {
+	line, err := readLine(r, maxLine, 414)
+	if err == nil && line == "" { // nginx skips an empty line before a request
+		line, err = readLine(r, maxLine, 414)
+	}
+	if err != nil {
+		var status statusError
+		if errors.As(err, &status) {
+			return nil, err
+		}
+		return nil, errClosed
+	}
+	req := &Request{Line: line}
+	if err := req.parseLine(); err != nil {
+		return req, err
+	}
+	if err := req.readHeader(r); err != nil {
+		return req, err
+	}
+	return req, req.readBody(r, w)
+}
+
+func (req *Request) parseLine() error {
+	method, rest, ok := strings.Cut(req.Line, " ")
+	target, proto, ok2 := strings.Cut(rest, " ")
+	if !ok || !ok2 || method == "" || (proto != "HTTP/1.1" && proto != "HTTP/1.0") {
+		return statusError(400)
+	}
+	for i := range len(method) {
+		if c := method[i]; (c < 'A' || c > 'Z') && c != '_' && c != '-' {
+			return statusError(400)
+		}
+	}
+	for i := range len(target) {
+		if c := target[i]; c <= ' ' || c == 0x7f {
+			return statusError(400)
+		}
+	}
+	for _, scheme := range []string{"http://", "https://"} {
+		if rest, ok := strings.CutPrefix(target, scheme); ok {
+			i := strings.IndexAny(rest, "/?")
+			if i < 0 {
+				return statusError(400)
+			}
+			target = rest[i:]
+		}
+	}
+	if !strings.HasPrefix(target, "/") {
+		return statusError(400)
+	}
+	target, _, _ = strings.Cut(target, "#")
+	req.Method, req.Target, req.Proto = method, target, proto
+	req.Path, req.Query, req.HasQuery = strings.Cut(target, "?")
+	if !validEscapes(req.Path) {
+		return statusError(400)
+	}
+	return nil
+}
+
+// validEscapes tells whether nginx can make a $uri of path.
+func validEscapes(path string) bool {
+	for i := 0; i < len(path); i++ {
+		if path[i] != '%' {
+			continue
+		}
+		if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) || path[i+1:i+3] == "00" {
+			return false
+		}
+		i += 2
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func (req *Request) readHeader(r *bufio.Reader) error {
+	total := 0
+	for {
+		line, err := readLine(r, maxLine, 400)
+		if err != nil {
+			return err
+		}
+		if line == "" {
+			break
+		}
+		if total += len(line); total > maxHead || len(req.Header) >= maxHeaders {
+			return statusError(400)
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || strings.ContainsAny(name, " \t") || strings.IndexByte(line, 0) >= 0 {
+			return statusError(400)
+		}
+		if !validName(name) {
+			continue // ignore_invalid_headers
+		}
+		req.Header.Add(name, strings.Trim(value, " \t"))
+	}
+	for _, name := range uniqueHeaders {
+		if len(req.Header.Values(name)) > 1 {
+			return statusError(400)
+		}
+	}
+	if _, ok := req.Header.Get("Host"); !ok && req.Proto == "HTTP/1.1" {
+		return statusError(400)
+	}
+	return nil
+}
+
+// uniqueHeaders are those nginx refuses to see twice.
+var uniqueHeaders = [...]string{ //nolint:gochecknoglobals // a constant list
+	"Host", "Authorization", "Content-Length", "Transfer-Encoding", "Expect", "Upgrade",
+	"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+}
+
+// validName tells whether nginx keeps a header of that name, underscores
+// allowed, as Kong sets it up.
+func validName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func (req *Request) readBody(r *bufio.Reader, w io.Writer) error {
+	encoding, chunked := req.Header.Get("Transfer-Encoding")
+	size, sized := req.Header.Get("Content-Length")
+	if !chunked && !sized {
+		return nil
+	}
+	if chunked && (sized || !strings.EqualFold(encoding, "chunked")) {
+		return statusError(400)
+	}
+	n, err := strconv.ParseUint(size, 10, 31)
+	if sized && err != nil {
+		return statusError(400)
+	}
+	if n > maxBody {
+		return statusError(413)
+	}
+	if expect, ok := req.Header.Get("Expect"); ok && strings.EqualFold(expect, "100-continue") {
+		if _, err := io.WriteString(w, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+			return err
+		}
+	}
+	if sized {
+		req.Body = make([]byte, n)
+		_, err = io.ReadFull(r, req.Body)
+		return err
+	}
+	req.Body, err = io.ReadAll(io.LimitReader(httputil.NewChunkedReader(r), maxBody+1))
+	if err != nil {
+		return fmt.Errorf("reading a chunked body: %w", err)
+	}
+	if len(req.Body) > maxBody {
+		return statusError(413)
+	}
+	for { // the trailer, dropped
+		line, err := readLine(r, maxLine, 400)
+		if err != nil || line == "" {
+			return err
+		}
+	}
+}

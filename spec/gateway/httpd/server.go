@@ -1,0 +1,173 @@
+package httpd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// idleTimeout ends a connection on which nothing comes.
+const idleTimeout = 60 * time.Second
+
+// Response is the answer to a request. Body, when not nil, is closed by the
+// server; Length is -1 when unknown.
+type Response struct {
+	Status int
+	Header Header
+	Body   io.ReadCloser
+	Length int64
+	// Abort drops the connection without an answer; Reset does so with a RST.
+	Abort, Reset bool
+}
+
+// Server serves connections until its context ends.
+type Server struct {
+	// Handle answers a request. It may be called at once from many goroutines.
+	Handle func(context.Context, *Request) *Response
+	// Refuse makes the answer to a request that cannot be read.
+	Refuse func(status int) *Response
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+// Serve accepts connections from ln until ctx is done.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	s.mu.Lock()
+	s.conns = map[net.Conn]struct{}{}
+	s.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() {
+		ln.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			c.Close()
+		}
+		s.conns = nil
+	})
+	defer stop()
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		s.mu.Lock()
+		open := s.conns != nil
+		if open {
+			s.conns[c] = struct{}{}
+		}
+		s.mu.Unlock()
+		if !open {
+			c.Close()
+			continue
+		}
+		go func() {
+			defer func() {
+				c.Close()
+				s.mu.Lock()
+				delete(s.conns, c)
+				s.mu.Unlock()
+			}()
+			s.serveConn(ctx, c)
+		}()
+	}
+}
+
+func (s *Server) serveConn(ctx context.Context, c net.Conn) {
+	r := bufio.NewReaderSize(c, maxLine+2)
+	w := bufio.NewWriterSize(c, 8<<10)
+	for ctx.Err() == nil {
+		c.SetReadDeadline(time.Now().Add(idleTimeout)) //nolint:errcheck,gosec // a dead connection shows at the read
+		req, err := readRequest(r, c)
+		var status statusError
+		if errors.As(err, &status) {
+			res := s.Refuse(int(status))
+			res.Header.Set("Connection", "close")
+			writeResponse(w, req, res) //nolint:errcheck,gosec // the connection ends anyway
+			return
+		}
+		if err != nil {
+			return
+		}
+		req.RemoteAddr, req.LocalAddr = c.RemoteAddr().String(), c.LocalAddr().String()
+		res := s.Handle(ctx, req)
+		if tcp, ok := c.(*net.TCPConn); ok && res.Reset {
+			tcp.SetLinger(0) //nolint:errcheck,gosec // the connection ends anyway
+		}
+		if res.Abort || res.Reset {
+			return
+		}
+		keep := keepAlive(req)
+		if !keep {
+			res.Header.Set("Connection", "close")
+		}
+		if err := writeResponse(w, req, res); err != nil || !keep {
+			return
+		}
+	}
+}
+
+func keepAlive(req *Request) bool {
+	connection, _ := req.Header.Get("Connection")
+	if req.Proto == "HTTP/1.0" {
+		return false
+	}
+	for _, token := range strings.Split(connection, ",") {
+		if strings.EqualFold(strings.TrimSpace(token), "close") {
+			return false
+		}
+	}
+	return true
+}
+
+func writeResponse(w *bufio.Writer, req *Request, res *Response) error {
+	body := res.Body
+	if body != nil {
+		defer body.Close() //nolint:errcheck // read to its end, or abandoned
+	}
+	w.WriteString("HTTP/1.1 " + strconv.Itoa(res.Status) + " " + http.StatusText(res.Status) + "\r\n") //nolint:errcheck,gosec // Flush tells
+	for _, f := range res.Header {
+		w.WriteString(f.Name + ": " + f.Value + "\r\n") //nolint:errcheck,gosec // Flush tells
+	}
+	bodyless := req != nil && req.Method == http.MethodHead || res.Status == 204 || res.Status == 304
+	switch {
+	case res.Length >= 0 && res.Status != 204 && res.Status != 304:
+		w.WriteString("Content-Length: " + strconv.FormatInt(res.Length, 10) + "\r\n\r\n") //nolint:errcheck,gosec // Flush tells
+	case bodyless:
+		w.WriteString("\r\n") //nolint:errcheck,gosec // Flush tells
+	default:
+		w.WriteString("Transfer-Encoding: chunked\r\n\r\n") //nolint:errcheck,gosec // Flush tells
+	}
+	if !bodyless && body != nil {
+		if res.Length >= 0 {
+			n, err := io.Copy(w, body)
+			if err == nil && n != res.Length {
+				err = io.ErrUnexpectedEOF
+			}
+			if err != nil {
+				return errors.Join(err, w.Flush())
+			}
+		} else {
+			chunks := httputil.NewChunkedWriter(w)
+			if _, err := io.Copy(chunks, body); err != nil {
+				return err
+			}
+			if err := chunks.Close(); err != nil {
+				return err
+			}
+			w.WriteString("\r\n") //nolint:errcheck,gosec // Flush tells
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,249 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kong-go-jwt/spec/gateway/config"
+	"kong-go-jwt/spec/gateway/httpd"
+	"kong-go-jwt/spec/gateway/nginx"
+	"kong-go-jwt/spec/gateway/pluginserver"
+	"kong-go-jwt/spec/gateway/router"
+)
+
+// Gateway is the data plane. Its exported fields are set before the first
+// request.
+type Gateway struct {
+	// Plugin is the name of the plugin that lives in the plugin server.
+	Plugin string
+	Maps   map[string]*nginx.Map
+	Log    func(format string, args ...any)
+	// AccessLog, when set, takes one JSON line per request.
+	AccessLog io.Writer
+	NodeID    string
+	Pid       int
+	Transport *http.Transport
+	Stats     *pluginserver.Stats
+
+	logMu   sync.Mutex
+	seq     atomic.Int64
+	workers atomic.Pointer[[]*pluginserver.Client]
+	state   atomic.Pointer[state]
+}
+
+// state is one loaded configuration with all that is derived of it.
+type state struct {
+	store  *config.Store
+	router *router.Router
+	// instances holds, per worker, what is started of each plugin: every
+	// worker counts a __seq__ of its own, as Kong's do.
+	instances []map[string]pluginserver.Plugin
+}
+
+// New makes a gateway whose workers talk to socket.
+func New(workers int, socket string, g *Gateway) *Gateway {
+	g.Restart(workers, socket)
+	return g
+}
+
+// Restart replaces the workers, as a reload of Kong does.
+func (g *Gateway) Restart(workers int, socket string) {
+	list := make([]*pluginserver.Client, workers)
+	forget := func(plugin string) {
+		for _, c := range list {
+			c.Forget(plugin)
+		}
+	}
+	for i := range list {
+		list[i] = pluginserver.NewClient(socket, g.Stats, forget, g.Log)
+	}
+	if old := g.workers.Swap(&list); old != nil {
+		for _, c := range *old {
+			c.Close()
+		}
+	}
+}
+
+// Use makes store the configuration of all requests to come.
+func (g *Gateway) Use(store *config.Store) error {
+	r, err := router.New(store.Routes)
+	if err != nil {
+		return err
+	}
+	s := &state{store: store, router: r}
+	for range *g.workers.Load() {
+		m := map[string]pluginserver.Plugin{}
+		for _, p := range store.Plugins {
+			// Kong numbers every plugin, also those it runs itself.
+			seq := g.seq.Add(1)
+			if p.Name != g.Plugin {
+				continue
+			}
+			text, err := instanceConfig(p, seq)
+			if err != nil {
+				return err
+			}
+			m[p.ID] = pluginserver.Plugin{ID: p.ID, Name: p.Name, Seq: seq, Config: text}
+		}
+		s.instances = append(s.instances, m)
+	}
+	g.state.Store(s)
+	return nil
+}
+
+// Store is the configuration in use.
+func (g *Gateway) Store() *config.Store { return g.state.Load().store }
+
+const workspace = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
+
+// instanceConfig is the JSON an instance is started with.
+func instanceConfig(p *config.Plugin, seq int64) ([]byte, error) {
+	m := maps.Clone(p.Config)
+	m["__seq__"] = seq
+	m["__plugin_id"] = p.ID
+	m["__ws_id"] = workspace
+	m["__key__"] = "plugins:" + p.Name + ":" + p.RouteID + ":" + p.ServiceID + ":::" + workspace
+	if p.RouteID != "" {
+		m["route_id"] = p.RouteID
+	}
+	if p.ServiceID != "" {
+		m["service_id"] = p.ServiceID
+	}
+	if len(p.Refs) > 0 {
+		m["$refs"] = p.Refs
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the config of plugin %s: %w", p.Name, err)
+	}
+	return text, nil
+}
+
+// Handle answers one request of a client.
+func (g *Gateway) Handle(ctx context.Context, req *httpd.Request) *httpd.Response {
+	state := g.state.Load()
+	c := &requestContext{
+		gateway: g, store: state.store, req: req, start: time.Now(), id: requestID(),
+		method: req.Method, header: req.Header.Clone(), query: req.Query, queryMark: req.HasQuery, body: req.Body,
+		shared: map[string]any{}, ngxCtx: map[string]any{}, serialize: map[string]any{},
+	}
+	res := c.serve(ctx, state)
+	res.Header.Set("X-Kong-Request-Id", c.id)
+	g.logAccess(c, res.Status)
+	return res
+}
+
+func (c *requestContext) serve(ctx context.Context, s *state) *httpd.Response {
+	path := router.Normalize(c.req.Path)
+	match, ok := s.router.Find(c.method, c.requestHost(), path)
+	if !ok {
+		return failure(404, "no Route matched with those values", c.id)
+	}
+	c.match, c.path, c.scheme = match, match.UpstreamPath(path), "http"
+	if service := match.Route.Service; service != nil {
+		c.scheme = service.Protocol
+		c.target = net.JoinHostPort(service.Host, strconv.Itoa(service.Port))
+	}
+	c.runPlugins(ctx, s)
+	if c.exit != nil {
+		c.exit.Header.Set("Server", "kong/3.9.3")
+		c.exit.Header.Set("X-Kong-Response-Latency", strconv.FormatInt(time.Since(c.start).Milliseconds(), 10))
+		return c.exit
+	}
+	if match.Route.Service == nil {
+		return failure(503, "no Service found with those values", c.id)
+	}
+	return c.forward(ctx)
+}
+
+func (c *requestContext) runPlugins(ctx context.Context, s *state) {
+	for _, p := range s.store.Chain(c.match.Route) {
+		switch p.Name {
+		case "key-auth":
+			c.keyAuth(p.Config)
+		case "acl":
+			c.acl(p.Config)
+		case "request-termination":
+			c.terminate(p.Config)
+		default:
+			workers := *c.gateway.workers.Load()
+			worker := c.worker(min(len(workers), len(s.instances)))
+			err := workers[worker].Event(ctx, s.instances[worker][p.ID], "access", pdk{c, p.Name})
+			if err != nil && !errors.Is(err, pluginserver.ErrExit) {
+				c.gateway.Log("[error] %s: %v", p.Name, err)
+				c.exit = failure(500, unexpected, c.id)
+			}
+		}
+		if c.exit != nil {
+			return
+		}
+	}
+}
+
+// worker picks the worker that has the client's connection.
+func (c *requestContext) worker(n int) int {
+	_, port, _ := net.SplitHostPort(c.req.RemoteAddr)
+	p, _ := strconv.Atoi(port) //nolint:errcheck // 0 will do
+	return p % n
+}
+
+func requestID() string {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck,gosec // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func (g *Gateway) logAccess(c *requestContext, status int) {
+	if g.AccessLog == nil {
+		return
+	}
+	line := map[string]any{
+		"status": status, "method": c.req.Method, "uri": c.req.Target, "request_id": c.id,
+		"latency_ms": float64(time.Since(c.start).Microseconds()) / 1000,
+	}
+	if c.consumer != nil {
+		line["consumer"] = map[string]any{"id": c.consumer.ID, "username": c.consumer.Username}
+	}
+	for k, v := range c.serialize {
+		place(line, k, v)
+	}
+	text, err := json.Marshal(line)
+	if err != nil {
+		g.Log("[error] access log: %v", err)
+		return
+	}
+	g.logMu.Lock()
+	defer g.logMu.Unlock()
+	if _, err := g.AccessLog.Write(append(text, '\n')); err != nil {
+		fmt.Fprintln(os.Stderr, "access log:", err)
+	}
+}
+
+// place puts v at a dotted key, as kong.log.set_serialize_value does.
+func place(m map[string]any, key string, v any) {
+	head, tail, dotted := strings.Cut(key, ".")
+	if !dotted {
+		m[key] = v
+		return
+	}
+	sub, ok := m[head].(map[string]any)
+	if !ok {
+		sub = map[string]any{}
+		m[head] = sub
+	}
+	place(sub, tail, v)
+}

@@ -1,0 +1,136 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Plugin is a plugin's schema: the record of its entity, config included.
+type Plugin struct {
+	Name   string
+	entity *Field
+}
+
+// baseFields is what every plugin entity has, before its schema says more.
+func baseFields() []*Field {
+	text := &Field{Type: "string", Required: true}
+	protocols := []any{"grpc", "grpcs", "http", "https"}
+	foreign := func(name string) *Field { return &Field{Name: name, Type: "foreign"} }
+	return []*Field{
+		{Name: "id", Type: "string", rules: map[string]any{"uuid": true}},
+		{Name: "name", Type: "string", Required: true},
+		{Name: "instance_name", Type: "string"},
+		{Name: "created_at", Type: "integer"},
+		{Name: "updated_at", Type: "integer"},
+		foreign("route"), foreign("service"), foreign("consumer"),
+		{
+			Name: "protocols", Type: "set", Required: true, HasDefault: true, Default: protocols,
+			Elements: &Field{Type: "string", Required: true, rules: map[string]any{
+				"one_of": []any{"grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss"},
+			}},
+		},
+		{Name: "enabled", Type: "boolean", Required: true, HasDefault: true, Default: true},
+		{Name: "tags", Type: "set", Elements: text},
+		{Name: "config", Type: "record", Required: true},
+	}
+}
+
+// ParsePlugin reads the Schema of a dump.
+func ParsePlugin(v any) (*Plugin, error) {
+	def, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: expected a table", ErrSchema)
+	}
+	for key := range def {
+		if !slices.Contains([]string{"name", "fields", "entity_checks", "transformations", "shorthand_fields"}, key) {
+			return nil, fmt.Errorf("%w: %s: unknown field", ErrSchema, key)
+		}
+	}
+	p := &Plugin{entity: &Field{Name: "plugin", Type: "record", Required: true, Fields: baseFields()}}
+	p.Name, _ = def["name"].(string)
+	if p.Name == "" {
+		return nil, fmt.Errorf("%w: name: required field missing", ErrSchema)
+	}
+	fields, err := parseFields(def["fields"])
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range fields {
+		at := slices.IndexFunc(p.entity.Fields, func(b *Field) bool { return b.Name == f.Name })
+		if at < 0 {
+			return nil, fmt.Errorf("%w: '%s': %s: cannot create a new field", ErrSchema, p.Name, f.Name)
+		}
+		if p.entity.Fields[at].Type != f.Type {
+			return nil, fmt.Errorf("%w: '%s': %s: cannot change type in a specialized field", ErrSchema, p.Name, f.Name)
+		}
+		if f.Name == "config" {
+			f.Required = true
+		}
+		p.entity.Fields[at] = f
+	}
+	if p.entity.field("config").Fields == nil {
+		return nil, fmt.Errorf("%w: '%s': config: abstract field was not specialized", ErrSchema, p.Name)
+	}
+	if checks, ok := def["entity_checks"]; ok {
+		if p.entity.checks, err = parseChecks(checks); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Check validates a plugin entity and returns it with its defaults filled in.
+func (p *Plugin) Check(entity map[string]any) (map[string]any, Errors) {
+	v, errs := p.entity.check(entity)
+	if errs != nil {
+		tree, ok := errs.(Errors)
+		if !ok {
+			tree = Errors{"@entity": []any{errs}}
+		}
+		return nil, tree
+	}
+	m, _ := v.(map[string]any)
+	return m, nil
+}
+
+// Resolve replaces the vault references of referenceable fields in a checked
+// config; refs tells what was replaced, as Kong's $refs does.
+func (p *Plugin) Resolve(config map[string]any, lookup func(reference string) string) (resolved, refs map[string]any) {
+	refs = map[string]any{}
+	v := p.entity.field("config").resolve(config, lookup, refs)
+	resolved, _ = v.(map[string]any)
+	return resolved, refs
+}
+
+func (f *Field) resolve(v any, lookup func(string) string, refs map[string]any) any {
+	switch v := v.(type) {
+	case string:
+		if f.Referenceable && IsReference(v) {
+			refs[f.Name] = v
+			return lookup(v)
+		}
+	case []any:
+		if f.Elements == nil {
+			return v
+		}
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = f.Elements.resolve(e, lookup, refs)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			sub := f.Values
+			if f.Type == "record" {
+				sub = f.field(k)
+			}
+			if sub != nil {
+				e = sub.resolve(e, lookup, refs)
+			}
+			out[k] = e
+		}
+		return out
+	}
+	return v
+}
