@@ -1,0 +1,67 @@
+package spec_test
+
+import (
+	"os"
+	"testing"
+
+	"kong-go-jwt/spec/conformance"
+)
+
+// TestAccess holds the plugin against every recorded case, twice on the same
+// gateway: what is remembered must answer as what was just worked out.
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	runCases(t, specGateway(t))
+}
+
+// TestAccessWithNginxVariable does so with the one-variable read set up.
+func TestAccessWithNginxVariable(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	const include = "../kong/go-jwt.nginx.conf"
+	if _, err := os.Stat(include); err != nil {
+		t.Skip(err)
+	}
+	g := specGateway(t, "-nginx-include", include)
+	runCases(t, g)
+	var stats struct{ PDK map[string]int }
+	g.get(t, "/__stats", &stats)
+	if stats.PDK["kong.nginx.get_var"] == 0 {
+		t.Error("the variable was never read")
+	}
+}
+
+// TestAccessWithWorkers does so with several workers, each with its instances.
+func TestAccessWithWorkers(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	runCases(t, specGateway(t, "-workers", "3"))
+}
+
+func runCases(t *testing.T, g *gateway) {
+	t.Helper()
+	_, route := conformance.Routes(setup.cases)
+	fills := make([]func(string) string, len(setup.cases))
+	for i, c := range setup.cases {
+		var err error
+		if fills[i], err = c.Fill(setup.keys); err != nil {
+			t.Fatalf("%s: %v", c.Name, err)
+		}
+	}
+	for _, pass := range []string{"fresh", "remembered"} {
+		t.Run(pass, func(t *testing.T) {
+			for i, c := range setup.cases {
+				t.Run(c.Name, func(t *testing.T) {
+					t.Parallel()
+					fill := fills[i]
+					var headers [][2]string
+					for _, h := range c.Headers {
+						headers = append(headers, [2]string{h[0], fill(h[1])})
+					}
+					got := g.send(t, c.Method, c.Target(route(c), fill), headers...)
+					compare(t, c.Method, c.Want(), fill, got)
+				})
+			}
+		})
+	}
+}
