@@ -31,7 +31,7 @@ type keys struct {
 	ed448                     ed448.PrivateKey
 }
 
-func makeKeys(t *testing.T) *keys {
+func makeKeys(t testing.TB) *keys {
 	t.Helper()
 	t.Setenv("GODEBUG", "rsa1024min=0") // to make a key that must be refused
 	k := new(keys)
@@ -56,7 +56,7 @@ func makeKeys(t *testing.T) *keys {
 	return k
 }
 
-func pkixPEM(t *testing.T, key crypto.PublicKey) string {
+func pkixPEM(t testing.TB, key crypto.PublicKey) string {
 	t.Helper()
 	var der []byte
 	var err error
@@ -87,7 +87,7 @@ func certificatePEM(t *testing.T, key crypto.Signer) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func signAsymmetric(t *testing.T, algorithm string, key any) string {
+func signAsymmetric(t testing.TB, algorithm string, key any) string {
 	t.Helper()
 	b64 := base64.RawURLEncoding.EncodeToString
 	signed := b64([]byte(`{"alg":"`+algorithm+`"}`)) + "." + b64([]byte(`{"iss":"key"}`))

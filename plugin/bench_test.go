@@ -1,0 +1,117 @@
+package plugin_test
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"kong-go-jwt/plugin"
+	"kong-go-jwt/schema"
+)
+
+// benchmark is a world whose time stands still, so that nothing is looked up.
+func benchmark(b *testing.B, credential *plugin.Credential, config string) (*plugin.Engine, *world) {
+	b.Helper()
+	w := &world{
+		time:        start,
+		credentials: map[string]*plugin.Credential{"key": credential},
+		consumers:   map[string]*plugin.Consumer{"id-1": {ID: "id-1", Username: "alice"}},
+	}
+	store := plugin.NewStore(plugin.Options{
+		Source: w, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Encode:        func(id *plugin.Identity) []byte { return []byte(id.Consumer.ID) },
+		CredentialTTL: time.Hour, UnknownTTL: time.Hour, Grace: time.Hour, LookupTimeout: time.Second,
+		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1 << 20,
+	})
+	b.Cleanup(store.Close)
+	c, err := schema.Parse([]byte(config))
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, err := store.NewEngine(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return e, w
+}
+
+func requestWith(token string) *plugin.Request {
+	return &plugin.Request{
+		Method: []byte("GET"), Query: []byte("page=1&sort=name"), Cookie: []byte("sid=1; theme=dark"), Connection: []byte("keep-alive"),
+		Headers: [][]byte{[]byte("Bearer " + token)},
+	}
+}
+
+func run(b *testing.B, e *plugin.Engine, w *world, r *plugin.Request, wantRefusal bool) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		if out := e.Decide(b.Context(), r, w); (out.Refusal != nil) != wantRefusal {
+			b.Fatalf("got %s", verdict(out))
+		}
+	}
+}
+
+func hsCredential() *plugin.Credential {
+	return &plugin.Credential{ID: "c", Key: "key", Algorithm: "HS256", Secret: "a secret of a benchmark", ConsumerID: "id-1"}
+}
+
+func BenchmarkHit(b *testing.B) {
+	e, w := benchmark(b, hsCredential(), `{}`)
+	run(b, e, w, requestWith(w.token(`{"iss":"key","sub":"somebody","exp":4102444800}`)), false)
+}
+
+func BenchmarkHitParallel(b *testing.B) {
+	e, w := benchmark(b, hsCredential(), `{}`)
+	tokens := make([]string, 1000)
+	for i := range tokens {
+		tokens[i] = w.token(fmt.Sprintf(`{"iss":"key","sub":"%d","exp":4102444800}`, i))
+		e.Decide(b.Context(), requestWith(tokens[i]), w)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		r := requestWith(tokens[0])
+		for i := 0; pb.Next(); i++ {
+			r.Headers[0] = append(r.Headers[0][:len("Bearer ")], tokens[i%len(tokens)]...)
+			if out := e.Decide(b.Context(), r, w); !out.Cached {
+				b.Fatalf("got %s", verdict(out))
+			}
+		}
+	})
+}
+
+func BenchmarkRefusal(b *testing.B) {
+	e, w := benchmark(b, hsCredential(), `{}`)
+	run(b, e, w, requestWith(sign(`{"alg":"HS256"}`, `{"iss":"key"}`, "another secret")), true)
+}
+
+func BenchmarkMiss(b *testing.B) {
+	k := makeKeys(b)
+	for _, tt := range []struct {
+		algorithm string
+		public    string
+		private   any
+	}{
+		{"RS256", pkixPEM(b, k.rsa2048.Public()), k.rsa2048},
+		{"PS256", pkixPEM(b, k.rsa2048.Public()), k.rsa2048},
+		{"ES256", pkixPEM(b, k.p256.Public()), k.p256},
+		{"ES384", pkixPEM(b, k.p384.Public()), k.p384},
+		{"ES512", pkixPEM(b, k.p521.Public()), k.p521},
+		{"EdDSA", pkixPEM(b, k.ed25519.Public()), k.ed25519},
+		{"Ed448", pkixPEM(b, k.ed448.Public()), k.ed448},
+	} {
+		b.Run(tt.algorithm, func(b *testing.B) {
+			algorithm := tt.algorithm
+			if algorithm == "Ed448" {
+				algorithm = "EdDSA"
+			}
+			e, w := benchmark(b, &plugin.Credential{ID: "c", Key: "key", Algorithm: algorithm, PublicKey: tt.public, ConsumerID: "id-1"}, `{"cache_ttl":0}`)
+			run(b, e, w, requestWith(signAsymmetric(b, algorithm, tt.private)), false)
+		})
+	}
+	b.Run("HS256", func(b *testing.B) {
+		e, w := benchmark(b, hsCredential(), `{"cache_ttl":0}`)
+		run(b, e, w, requestWith(w.token(`{"iss":"key","sub":"somebody","exp":4102444800}`)), false)
+	})
+}

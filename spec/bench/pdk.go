@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"kong-go-jwt/spec/gateway/pluginserver"
+	"kong-go-jwt/spec/gateway/wire"
+)
+
+// pdk answers the calls of an event from answers made beforehand, so that this
+// side costs little.
+type pdk struct {
+	answers map[string][]byte // by method, and by method and variable
+	wrong   error             // a call that nobody expects
+}
+
+func text(s string) []byte { return wire.String(&s) }
+
+// newPDK plays a request with the given token and as many headers as a browser
+// sends. variable tells whether the operator has set the nginx variable up.
+func newPDK(token string, variable bool) *pdk {
+	headers := map[string]any{
+		"host": "api.example.com", "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+		"accept": "*/*", "accept-language": "en-US,en;q=0.5", "accept-encoding": "gzip, deflate, br, zstd",
+		"referer": "https://app.example.com/", "origin": "https://app.example.com", "connection": "keep-alive",
+		"sec-fetch-dest": "empty", "sec-fetch-mode": "cors", "sec-fetch-site": "same-site", "priority": "u=4",
+		"authorization": "Bearer " + token,
+	}
+	p := &pdk{answers: map[string][]byte{
+		"kong.request.get_headers":  wire.AppendStruct(nil, headers),
+		"kong.request.get_query":    wire.AppendStruct(nil, map[string]any{"page": "1"}),
+		"kong.request.get_method":   text("GET"),
+		"kong.client.load_consumer": (&wire.Consumer{ID: consumer, Username: "alice", CustomID: "a-1"}).Append(nil),
+		"kong.nginx.get_var args":   text("page=1"),
+	}}
+	if variable {
+		p.answers["kong.nginx.get_var go_jwt_request"] = text("go-jwt/1\nGET\npage=1\n\nkeep-alive\n\nBearer " + token)
+	}
+	return p
+}
+
+// Call implements pluginserver.PDK.
+func (p *pdk) Call(method string, args []byte) ([]byte, error) {
+	switch method {
+	case "kong.nginx.get_var":
+		name, err := wire.DecodeString(args)
+		if err != nil {
+			return nil, err
+		}
+		return p.answers[method+" "+name], nil
+	case "kong.request.get_header":
+		return nil, nil
+	case "kong.response.exit":
+		return nil, pluginserver.ErrExit
+	}
+	if a, ok := p.answers[method]; ok {
+		return a, nil
+	}
+	switch method {
+	case "kong.client.authenticate", "kong.service.request.set_headers", "kong.service.request.set_header",
+		"kong.service.request.clear_header", "kong.ctx.shared.set":
+		return nil, nil
+	}
+	p.wrong = fmt.Errorf("unexpected call %s", method)
+	return nil, p.wrong
+}
+
+var errRefused = errors.New("refused")

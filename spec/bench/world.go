@@ -1,0 +1,110 @@
+package main
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	secret   = "a secret of a benchmark, of 32 bytes or more" //nolint:gosec // of no use to anyone
+	consumer = "00000000-0000-4000-8000-000000000001"
+)
+
+// world is what a plugin binary finds around it: an Admin API with one
+// credential for each algorithm, by its name.
+type world struct {
+	admin *httptest.Server
+	keys  map[string]crypto.Signer
+	pems  map[string]string
+}
+
+func newWorld() (*world, error) {
+	w := &world{keys: map[string]crypto.Signer{}, pems: map[string]string{}}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	for name, key := range map[string]crypto.Signer{"RS256": rsaKey, "ES256": ecKey, "EdDSA": edKey} {
+		der, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			return nil, err
+		}
+		w.keys[name], w.pems[name] = key, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	}
+	w.admin = httptest.NewServer(http.HandlerFunc(w.serve))
+	return w, nil
+}
+
+func (w *world) close() { w.admin.Close() }
+
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
+	key, ok := strings.CutPrefix(r.URL.EscapedPath(), "/jwts/")
+	if !ok {
+		fmt.Fprint(rw, `{"configuration_hash":"1"}`) //nolint:errcheck // the client's loss
+		return
+	}
+	key, err := url.PathUnescape(key)
+	algorithm, _, _ := strings.Cut(key, "-")
+	if err != nil || algorithm != "HS256" && w.keys[algorithm] == nil {
+		http.Error(rw, `{"message":"Not found"}`, http.StatusNotFound)
+		return
+	}
+	json.NewEncoder(rw).Encode(map[string]any{ //nolint:errcheck,errchkjson // the client's loss
+		"id": "cred-" + key, "key": key, "algorithm": algorithm, "secret": secret, "rsa_public_key": w.pems[algorithm],
+		"consumer": map[string]string{"id": consumer},
+	})
+}
+
+// token signs a token for the credential of that key, whose algorithm is the
+// part before the dash.
+func (w *world) token(key string, n int) (string, error) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	algorithm, _, _ := strings.Cut(key, "-")
+	signed := b64(fmt.Appendf(nil, `{"alg":%q,"typ":"JWT"}`, algorithm)) + "." +
+		b64(fmt.Appendf(nil, `{"iss":%q,"sub":"user-%d","exp":%d}`, key, n, time.Now().Add(24*time.Hour).Unix()))
+	digest := sha256.Sum256([]byte(signed))
+	var signature []byte
+	var err error
+	switch k := w.keys[algorithm].(type) {
+	case nil:
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(signed))
+		signature = mac.Sum(nil)
+	case *rsa.PrivateKey:
+		signature, err = rsa.SignPKCS1v15(rand.Reader, k, crypto.SHA256, digest[:])
+	case *ecdsa.PrivateKey:
+		r, s, e := ecdsa.Sign(rand.Reader, k, digest[:])
+		if err = e; err == nil {
+			const size = 32
+			signature = append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
+		}
+	case ed25519.PrivateKey:
+		signature = ed25519.Sign(k, []byte(signed))
+	}
+	return signed + "." + b64(signature), err
+}
