@@ -72,13 +72,13 @@ func (f *Field) check(v any) (any, any) {
 	}
 	v, errs := f.checkType(v)
 	if errs != nil {
-		return nil, errs
+		return v, errs
 	}
 	if s, ok := v.(string); ok && f.Referenceable && IsReference(s) {
 		return v, nil
 	}
 	if text := f.checkRules(v); text != "" {
-		return nil, f.message(text)
+		return v, f.message(text)
 	}
 	return v, nil
 }
@@ -212,8 +212,6 @@ func (f *Field) checkRecord(v any) (any, any) {
 		checked, err := sub.check(e)
 		if err != nil {
 			errs[sub.Name] = err
-			out[sub.Name] = e
-			continue
 		}
 		if checked != nil {
 			out[sub.Name] = checked
@@ -222,8 +220,9 @@ func (f *Field) checkRecord(v any) (any, any) {
 	for _, c := range f.checks {
 		c.run(f, out, errs)
 	}
+	// What is bad comes back filled with defaults too: entity checks look at it.
 	if len(errs) > 0 {
-		return v, errs
+		return out, errs
 	}
 	return out, nil
 }
@@ -269,12 +268,24 @@ func (f *Field) checkRules(v any) string {
 			return "length must be at least 1"
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(f.rules)) {
-		if text := rule(name, f.rules[name], v); text != "" {
+	for _, name := range ruleOrder() {
+		arg, ok := f.rules[name]
+		if !ok {
+			continue
+		}
+		if text := rule(name, arg, v); text != "" {
 			return text
 		}
 	}
 	return ""
+}
+
+// ruleOrder is the order in which Kong runs validators.
+func ruleOrder() []string {
+	return []string{
+		"eq", "ne", "not_one_of", "one_of", "gt", "timestamp", "uuid", "is_regex", "between", "len_eq", "len_min",
+		"len_max", "starts_with", "not_match", "match_none", "match", "match_all", "match_any", "contains",
+	}
 }
 
 func rule(name string, arg, v any) string { //nolint:cyclop // one case a validator

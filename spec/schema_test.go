@@ -1,0 +1,110 @@
+package spec_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"kong-go-jwt/spec/conformance"
+)
+
+type object = map[string]any
+
+// pluginConfig is a declarative configuration with one plugin.
+func pluginConfig(plugin object) object {
+	return object{"_format_version": "3.0", "plugins": []any{plugin}}
+}
+
+// TestSchemaRefuses posts configurations that Kong must refuse, and checks
+// that the error names the field.
+func TestSchemaRefuses(t *testing.T) {
+	t.Parallel()
+	g := specGateway(t)
+	config := func(c object) object { return object{"name": "go-jwt", "config": c} }
+	at := func(field, text string) object { return object{"config": object{field: text}} }
+	tests := map[string]struct {
+		plugin object
+		fields object // what stands in "fields" for the plugin
+	}{
+		"unknown field":               {config(object{"ttl_cache": 5}), at("ttl_cache", "unknown field")},
+		"cache_ttl negative":          {config(object{"cache_ttl": -1}), at("cache_ttl", "value should be between 0 and 3600")},
+		"cache_ttl too long":          {config(object{"cache_ttl": 3601}), at("cache_ttl", "value should be between 0 and 3600")},
+		"cache_ttl text":              {config(object{"cache_ttl": "5"}), at("cache_ttl", "expected a number")},
+		"maximum_expiration negative": {config(object{"maximum_expiration": -1, "claims_to_verify": []any{"exp"}}), at("maximum_expiration", "value should be between 0 and 31536000")},
+		"maximum_expiration too long": {config(object{"maximum_expiration": 31536001, "claims_to_verify": []any{"exp"}}), at("maximum_expiration", "value should be between 0 and 31536000")},
+		"maximum_expiration without exp": {
+			config(object{"maximum_expiration": 60, "claims_to_verify": []any{"nbf"}}),
+			object{
+				"@entity": []any{"failed conditional validation given value of field 'config.maximum_expiration'"},
+				"config":  object{"claims_to_verify": "expected to contain: exp"},
+			},
+		},
+		"claims_to_verify unknown": {config(object{"claims_to_verify": []any{"iat"}}), object{"config": object{"claims_to_verify": []any{"expected one of: exp, nbf"}}}},
+		"claims_to_verify text":    {config(object{"claims_to_verify": "exp"}), at("claims_to_verify", "expected a set")},
+		"cookie_names numbers":     {config(object{"cookie_names": []any{5}}), object{"config": object{"cookie_names": []any{"expected a string"}}}},
+		"secret_is_base64 text":    {config(object{"secret_is_base64": "yes"}), at("secret_is_base64", "expected a boolean")},
+		"run_on_preflight null":    {config(object{"run_on_preflight": nil}), at("run_on_preflight", "required field missing")},
+		"anonymous empty":          {config(object{"anonymous": ""}), at("anonymous", "length must be at least 1")},
+		"key_claim_name number":    {config(object{"key_claim_name": 1}), at("key_claim_name", "expected a string")},
+		"on a consumer":            {object{"name": "go-jwt", "consumer": conformance.Alice}, object{"consumer": "value must be null"}},
+		"tcp":                      {object{"name": "go-jwt", "protocols": []any{"tcp"}}, object{"protocols": []any{"expected one of: grpc, grpcs, http, https"}}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if tt.plugin["consumer"] != nil && onRealKong() {
+				t.Skip("the consumer would have to be in the same configuration")
+			}
+			status, text := g.post(t, "/config", pluginConfig(tt.plugin))
+			var body struct {
+				Name   string
+				Fields struct{ Plugins []object }
+			}
+			if err := json.Unmarshal([]byte(text), &body); err != nil {
+				t.Fatal(err)
+			}
+			if status != 400 || body.Name != "invalid declarative configuration" || len(body.Fields.Plugins) != 1 {
+				t.Fatalf("%d %s", status, text)
+			}
+			if got := body.Fields.Plugins[0]; !reflect.DeepEqual(got, tt.fields) {
+				t.Errorf("%v, want %v", got, tt.fields)
+			}
+		})
+	}
+	// The old configuration goes on working.
+	if a := g.send(t, "GET", "/open"); a.status != 200 {
+		t.Errorf("after refused configurations: %d", a.status)
+	}
+}
+
+// TestSchemaAccepts posts configurations that Kong must take.
+func TestSchemaAccepts(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	g := specGateway(t)
+	for name, config := range map[string]object{
+		"empty":      {},
+		"all bounds": {"cache_ttl": 0, "maximum_expiration": 31536000, "claims_to_verify": []any{"exp", "nbf"}},
+		"no names":   {"uri_param_names": []any{}, "cookie_names": []any{}, "header_names": []any{}},
+		"nulls":      {"anonymous": nil, "realm": nil, "claims_to_verify": nil},
+		"credentials": {"credentials": []any{object{
+			"key": "inline", "secret": "{vault://env/go-jwt-spec-secret}", "consumer": conformance.Alice,
+		}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if status, text := g.post(t, "/config", pluginConfig(object{"name": "go-jwt", "config": config})); status != 201 {
+				t.Errorf("%d %s", status, text)
+			}
+		})
+	}
+}
+
+// TestStartRefusesBadConfig starts a gateway that must not come up.
+func TestStartRefusesBadConfig(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	_, err := tryGateway(t, pluginConfig(object{"name": "go-jwt", "config": object{"cache_ttl": 9999}}))
+	if err == nil || !strings.Contains(err.Error(), "cache_ttl: value should be between 0 and 3600") {
+		t.Errorf("%v", err)
+	}
+}
