@@ -208,7 +208,7 @@ func parseFields(v any) ([]*Field, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: fields must be an array", ErrSchema)
 	}
-	var fields []*Field
+	fields := []*Field{}
 	for _, e := range entries {
 		m, ok := e.(map[string]any)
 		if !ok || len(m) != 1 {
