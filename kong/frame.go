@@ -48,14 +48,7 @@ func (f *frameReader) next() ([]byte, error) {
 // are: bytes are never moved, only copied to a larger buffer.
 func (f *frameReader) need(n int) error {
 	for f.end-f.start < n {
-		if f.start+n > len(f.buf) {
-			larger := make([]byte, max(readerSize, 2*(n+f.end-f.start)))
-			f.end = copy(larger, f.buf[f.start:f.end])
-			f.start, f.buf = 0, larger
-		}
-		m, err := f.r.Read(f.buf[f.end:])
-		f.end += m
-		if err != nil && f.end-f.start < n {
+		if err := f.fill(n); err != nil && f.end-f.start < n {
 			if f.end > f.start {
 				err = unexpected(err)
 			}
@@ -63,6 +56,36 @@ func (f *frameReader) need(n int) error {
 		}
 	}
 	return nil
+}
+
+// fill reads once, with room for at least n bytes that are not handed out yet.
+func (f *frameReader) fill(n int) error {
+	if f.start+n > len(f.buf) || f.end == len(f.buf) {
+		larger := make([]byte, max(readerSize, 2*(n+f.end-f.start)))
+		f.end = copy(larger, f.buf[f.start:f.end])
+		f.start, f.buf = 0, larger
+	}
+	m, err := f.r.Read(f.buf[f.end:])
+	f.end += m
+	return err
+}
+
+// has tells whether n frames have arrived, so that next will not wait for them.
+func (f *frameReader) has(n int) (bool, error) {
+	at := f.start
+	for range n {
+		if f.end-at < 4 {
+			return false, nil
+		}
+		length := binary.LittleEndian.Uint32(f.buf[at:])
+		if length > maxFrame {
+			return false, fmt.Errorf("%w: %d bytes", errFrameTooLong, length)
+		}
+		if at += 4 + int(length); at > f.end {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // release gives up all frames handed out.

@@ -26,10 +26,8 @@ type Server struct {
 	// the process lives, since Kong starts a new one at each reload.
 	noVariable atomic.Bool
 
-	busy atomic.Int64 // calls under way
-	mu   sync.Mutex
-	open map[net.Conn]struct{}
-	done sync.WaitGroup
+	busy  atomic.Int64 // calls under way
+	calls atomic.Int64 // calls ever
 }
 
 // NewServer returns a server whose engines share a store made from o, whose
@@ -40,7 +38,6 @@ func NewServer(o plugin.Options, version string) (*Server, *plugin.Store) {
 	return &Server{
 		log:       o.Log,
 		instances: newInstances(store, o.Log, pluginInfo(version)),
-		open:      make(map[net.Conn]struct{}),
 	}, store
 }
 
@@ -48,7 +45,7 @@ func NewServer(o plugin.Options, version string) (*Server, *plugin.Store) {
 // already is replaced in one step, so that at no time there is none: Kong
 // starts the new server while it stops the old one. For the same reason the
 // path is never removed.
-func Listen(path string) (net.Listener, error) {
+func Listen(path string) (*net.UnixListener, error) {
 	name := fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid())
 	temporary := filepath.Join(filepath.Dir(path), name)
 	_ = os.Remove(temporary) //nolint:errcheck // of a process that had the same id and crashed here
@@ -71,62 +68,29 @@ func Listen(path string) (net.Listener, error) {
 // Serve accepts connections until ctx is done. Then it goes on serving the
 // connections that are open, until none has had a call for a while or the time
 // given by drain is over, and returns nil.
-func (s *Server) Serve(ctx context.Context, l net.Listener, drain time.Duration) error {
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) //nolint:errcheck // nothing to be done about it
-	defer stop()
+func (s *Server) Serve(ctx context.Context, l *net.UnixListener, drain time.Duration) error {
 	// Calls under way when ctx ends are served to their end.
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	for {
-		conn, err := l.Accept()
-		switch {
-		case ctx.Err() != nil:
-			s.drain(drain)
-			return nil
-		case err != nil:
-			return fmt.Errorf("accepting a connection: %w", err)
-		}
-		s.mu.Lock()
-		s.open[conn] = struct{}{}
-		s.mu.Unlock()
-		s.done.Go(func() { s.serve(calls, conn) })
-	}
+	stop := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		s.drain(drain)
+		close(stop)
+	})
+	return s.accept(calls, l, ctx.Done(), stop)
 }
 
-func (s *Server) serve(ctx context.Context, conn net.Conn) {
-	defer func() {
-		_ = conn.Close() //nolint:errcheck // nothing to be done about it
-		s.mu.Lock()
-		delete(s.open, conn)
-		s.mu.Unlock()
-		if fault := recover(); fault != nil {
-			s.log.Error("panic", "fault", fmt.Sprint(fault))
-		}
-	}()
-	session := &session{server: s, conn: conn}
-	session.in.r = conn
-	if err := session.serve(ctx); !errors.Is(err, errEnded) {
-		s.faults.log(s.log, "connection closed", err)
-	}
-}
-
-// drain waits until no call has been under way for some time, and closes all
-// connections.
+// drain waits until there has been no call for some time.
 func (s *Server) drain(limit time.Duration) {
 	const quiet, step = 10, 50 * time.Millisecond
 	deadline := time.Now().Add(limit)
+	calls := s.calls.Load()
 	for idle := 0; idle < quiet && time.Now().Before(deadline); time.Sleep(step) {
 		idle++
-		if s.busy.Load() > 0 {
-			idle = 0
+		if now := s.calls.Load(); now != calls || s.busy.Load() > 0 {
+			idle, calls = 0, now
 		}
 	}
-	s.mu.Lock()
-	for conn := range s.open {
-		_ = conn.Close() //nolint:errcheck // nothing to be done about it
-	}
-	s.mu.Unlock()
-	s.done.Wait()
 }
 
 // limiter lets at most one line a second into the log, and counts the rest.

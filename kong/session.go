@@ -13,42 +13,33 @@ import (
 )
 
 // session is one connection from a Kong worker. It serves one call at a time.
+//
+// An event is served in two halves, so that it can wait for Kong's answers in
+// either of two ways: begin writes the reads, and finish takes it from there
+// once the answers have come. A session that must not wait (see loop_linux.go)
+// gets errMustWait instead of waiting; nothing has been written then since
+// begin, so that finish can be called again.
 type session struct {
 	server *Server
-	conn   net.Conn
+	conn   io.Writer
 	in     frameReader
 	out    batch
 	skip   int // answers to void calls that have not been read yet
-	// answered: the event under way has been ended, so that nothing more may be
-	// written for it.
-	answered bool
-	request  plugin.Request
+
+	instance  *instance // of the event under way
+	event     eventCall
+	mustNot   bool // wait
+	answered  bool // the event under way was ended: nothing more may be written for it
+	variables bool // the event's reads are those of the nginx variable
+	request   plugin.Request
 }
 
-// errEnded ends a session without a word in the log: Kong has closed it, or
-// there is nothing left to say.
-var errEnded = errors.New("ended")
-
-func (s *session) serve(ctx context.Context) error {
-	for {
-		for ; s.skip > 0; s.skip-- {
-			if _, err := s.in.next(); err != nil {
-				return ended(err)
-			}
-		}
-		s.in.release()
-		frame, err := s.in.next()
-		if err != nil {
-			return ended(err)
-		}
-		s.server.busy.Add(1)
-		err = s.call(ctx, frame)
-		s.server.busy.Add(-1)
-		if err != nil {
-			return err
-		}
-	}
-}
+var (
+	// errEnded ends a session without a word in the log: Kong has closed it, or
+	// there is nothing left to say.
+	errEnded    = errors.New("ended")
+	errMustWait = errors.New("must wait")
+)
 
 func ended(err error) error {
 	for _, harmless := range []error{io.EOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
@@ -59,51 +50,77 @@ func ended(err error) error {
 	return err
 }
 
-func (s *session) call(ctx context.Context, frame []byte) error {
-	if c, ok := parseEventCall(frame); ok {
-		in := s.server.instances.get(c.instance)
-		if in == nil {
-			// Kong knows it from an earlier server process. On a closed
-			// connection it starts the instance anew, and then the event.
-			return fmt.Errorf("no plugin instance %d", c.instance)
+// begin starts to serve a call: it writes the answer, or an event's reads.
+func (s *session) begin(frame []byte) (isEvent bool, err error) {
+	s.server.calls.Add(1)
+	s.answered = false
+	s.event, isEvent = parseEventCall(frame)
+	if !isEvent {
+		answer, err := s.server.instances.call(frame)
+		if err != nil {
+			return false, err
 		}
-		return s.event(ctx, in, c)
+		return false, s.write(appendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
 	}
-	answer, err := s.server.instances.call(frame)
-	if err != nil {
-		return err
+	s.instance = s.server.instances.get(s.event.instance)
+	switch {
+	case s.instance == nil:
+		// Kong knows it from an earlier server process. On a closed connection
+		// it starts the instance anew, and then the event.
+		return true, fmt.Errorf("no plugin instance %d", s.event.instance)
+	case s.instance.engine == nil || string(s.event.name) != "access":
+		return true, s.exit(plugin.Failure())
 	}
-	return s.write(appendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
+	r := s.instance.reads
+	s.variables = r.usesVariable && !s.server.noVariable.Load()
+	if s.variables {
+		return true, s.write(r.variable.bytes)
+	}
+	return true, s.write(r.plain.bytes)
 }
 
-// event serves one event. Whatever goes wrong ends the request: an event that
-// merely ends is an allowed request.
-func (s *session) event(ctx context.Context, in *instance, c eventCall) (err error) {
-	s.answered = false
+// awaited is how many answers finish needs.
+func (s *session) awaited() int {
+	if s.variables {
+		return s.instance.reads.variable.calls
+	}
+	return s.instance.reads.plain.calls
+}
+
+// finish serves the rest of an event. Whatever goes wrong ends the request: an
+// event that merely ends is an allowed request.
+func (s *session) finish(ctx context.Context) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.server.log.Error("panic", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
 			err = s.exit(plugin.Failure())
 		}
 	}()
-	if in.engine == nil || string(c.name) != "access" {
-		return s.exit(plugin.Failure())
-	}
-	no, err := s.read(in.reads)
-	if err != nil {
+	no, err := s.read(s.instance.reads)
+	switch {
+	case errors.Is(err, errMustWait):
+		return err
+	case err != nil:
 		return s.fail(err)
-	}
-	if no != nil {
+	case no != nil:
 		return s.exit(no)
 	}
-	out := in.engine.Decide(ctx, &s.request, s)
+	var out plugin.Outcome
+	if s.mustNot {
+		var decided bool
+		if out, decided = s.instance.engine.DecideNow(&s.request); !decided {
+			return errMustWait
+		}
+	} else {
+		out = s.instance.engine.Decide(ctx, &s.request, s)
+	}
 	if out.Fault != nil {
 		s.server.faults.log(s.server.log, "request refused", out.Fault)
 	}
 	if out.Refusal != nil {
 		return s.exit(out.Refusal)
 	}
-	return s.allow(&out, c.sequence)
+	return s.allow(&out)
 }
 
 // fail ends the request after a failed exchange with Kong, if it can still be.
@@ -117,20 +134,17 @@ func (s *session) fail(err error) error {
 	return err
 }
 
-// read fills s.request.
+// read fills s.request from the answers to what begin has written.
 func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 	s.request = plugin.Request{Headers: s.request.Headers[:0]}
-	if r.usesVariable && !s.server.noVariable.Load() {
+	if s.variables {
 		done, no, err := s.readVariable(r)
 		if done || no != nil || err != nil {
 			return no, err
 		}
-	}
-	if r.plain.calls == 0 {
-		return nil, nil //nolint:nilnil // no refusal
-	}
-	if err := s.write(r.plain.bytes); err != nil {
-		return nil, err
+		if err := s.ask(r.plain.bytes); err != nil {
+			return nil, err
+		}
 	}
 	if r.headers {
 		headers, no, err := s.headers()
@@ -162,9 +176,6 @@ func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 // readVariable fills s.request by way of the nginx variable; it is not done if
 // that cannot be had.
 func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err error) {
-	if err := s.write(r.variable.bytes); err != nil {
-		return false, nil, err
-	}
 	value, err := s.text()
 	if err != nil {
 		return false, nil, err
@@ -189,7 +200,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	}
 	var b batch
 	b.getHeaders()
-	if err := s.write(b.bytes); err != nil {
+	if err := s.ask(b.bytes); err != nil {
 		return false, nil, err
 	}
 	headers, no, err := s.headers()
@@ -245,7 +256,7 @@ func (s *session) credential(r *reads) error {
 func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
 	var b batch
 	b.loadConsumer(idOrUsername)
-	if err := s.write(b.bytes); err != nil {
+	if err := s.ask(b.bytes); err != nil {
 		return nil, err
 	}
 	answer, err := s.in.next()
@@ -260,7 +271,7 @@ func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
 }
 
 // allow lets the request go on to the upstream.
-func (s *session) allow(o *plugin.Outcome, sequence uint64) error {
+func (s *session) allow(o *plugin.Outcome) error {
 	b := &s.out
 	b.bytes, b.calls = b.bytes[:0], 0
 	switch {
@@ -279,7 +290,7 @@ func (s *session) allow(o *plugin.Outcome, sequence uint64) error {
 		}
 		b.setHeaders(clear)
 	}
-	b.end(sequence)
+	b.end(s.event.sequence)
 	s.answered = true
 	s.skip = b.calls
 	return s.write(b.bytes)
@@ -296,17 +307,19 @@ func (s *session) exit(r *plugin.Refusal) error {
 	if err := s.write(s.out.bytes); err != nil {
 		return err
 	}
-	// Kong closes the connection. Waiting for that keeps what was written from
-	// being lost.
-	if _, err := s.in.next(); err != nil {
-		return ended(err)
+	return errEnded // Kong closes the connection too, without an answer
+}
+
+// ask writes further calls, whose answers will be waited for.
+func (s *session) ask(calls []byte) error {
+	if s.mustNot {
+		return errMustWait
 	}
-	return errEnded
+	return s.write(calls)
 }
 
 func (s *session) write(b []byte) error {
-	_, err := s.conn.Write(b)
-	if err != nil {
+	if _, err := s.conn.Write(b); err != nil {
 		return fmt.Errorf("writing to Kong: %w", err)
 	}
 	return nil

@@ -6,6 +6,7 @@ package plugin
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -156,6 +157,22 @@ type Outcome struct {
 // Decide says what becomes of r. ctx bounds the lookups; consumers are looked
 // up by the caller's means, since those belong to the request.
 func (e *Engine) Decide(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
+	return e.decide(ctx, r, consumers)
+}
+
+// DecideNow is Decide for callers that must not wait: it reports false where it
+// would take a lookup, or more than some microseconds.
+func (e *Engine) DecideNow(r *Request) (Outcome, bool) {
+	out := e.decide(context.Background(), r, nil)
+	return out, !errors.Is(out.Fault, errMustWait)
+}
+
+// errMustWait is the fault of an outcome that cannot be had without a
+// ConsumerSource.
+var errMustWait = errors.New("must wait")
+
+// decide is Decide or, if consumers is nil, DecideNow.
+func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
 	if e.c.GuardHeaders && connectionNames(r.Connection, e.identifying) {
 		return Outcome{Refusal: connectionNamesIdentity()}
 	}
@@ -219,7 +236,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if key == "" { // or no string
 		return refused(invalidKeyClaim(e.c))
 	}
-	credential, err := e.credential(ctx, key)
+	credential, err := e.credential(ctx, key, consumers != nil)
 	if err != nil {
 		return nil, nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a credential: %w", err)}
 	}
@@ -234,6 +251,9 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if err != nil {
 		e.s.o.Log.Warn("credential cannot be used", "credential", known.ID, "why", err)
 		return refused(invalidKey(e.c))
+	}
+	if consumers == nil && !verifier.quick() {
+		return nil, nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 	}
 	if !verifier.verify(t) {
 		return refused(invalidSignature(e.c))
@@ -268,12 +288,17 @@ func (e *Engine) anonymous(ctx context.Context, consumers ConsumerSource) Outcom
 }
 
 // credential returns the credential of that key, nil if there is none.
-func (e *Engine) credential(ctx context.Context, key string) (*entry[knownCredential], error) {
+func (e *Engine) credential(ctx context.Context, key string, wait bool) (*entry[knownCredential], error) {
 	if own := e.own[key]; own != nil {
 		return own, nil
 	}
 	if e.s.o.Source == nil {
 		return nil, nil //nolint:nilnil // no error, and nothing found
+	}
+	if credential, known := e.s.credentials.peek(key); known {
+		return credential, nil
+	} else if !wait {
+		return nil, errMustWait
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
 	defer cancel()
@@ -292,6 +317,11 @@ func (s *Store) loadCredential(ctx context.Context, key string) (*knownCredentia
 
 // consumer returns the consumer with that id or username, nil if there is none.
 func (s *Store) consumer(ctx context.Context, idOrUsername string, from ConsumerSource) (*entry[Consumer], error) {
+	if consumer, known := s.consumers.peek(idOrUsername); known {
+		return consumer, nil
+	} else if from == nil {
+		return nil, errMustWait
+	}
 	return s.consumers.find(ctx, idOrUsername, false, func(_ context.Context, key string) (*Consumer, error) {
 		return from.Consumer(key)
 	})

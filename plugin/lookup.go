@@ -46,19 +46,25 @@ type cache[T any] struct {
 	wait  time.Duration // the longest that a lookup takes
 }
 
-// find returns the good entry of that key, looking it up if need be; nil if
-// there is none. With shared, one load serves all that wait for the same key,
-// and may outlive the call; else load is called by and for this caller alone.
+// peek returns the good entry of that key, or nil with known if it is known that
+// there is none, without a lookup.
+func (c *cache[T]) peek(key string) (e *entry[T], known bool) {
+	epoch := c.epoch.Load()
+	if item := c.known.Get(key); item != nil {
+		e = item.Value()
+		return e, e.good(c.now(), epoch)
+	}
+	item := c.unknown.Get(sha256.Sum256([]byte(key)))
+	return nil, item != nil && item.Value() == epoch
+}
+
+// find looks up a key for which peek has nothing; nil if there is nothing. With
+// shared, one load serves all that wait for the same key, and may outlive the
+// call; else load is called by and for this caller alone.
 func (c *cache[T]) find(ctx context.Context, key string, shared bool, load func(context.Context, string) (*T, error)) (*entry[T], error) {
-	now, epoch := c.now(), c.epoch.Load()
 	var old *entry[T]
 	if item := c.known.Get(key); item != nil {
 		old = item.Value()
-		if old.good(now, epoch) {
-			return old, nil
-		}
-	} else if item := c.unknown.Get(sha256.Sum256([]byte(key))); item != nil && item.Value() == epoch {
-		return nil, nil //nolint:nilnil // no error, and nothing found
 	}
 	if !shared {
 		return c.look(ctx, key, old, load)

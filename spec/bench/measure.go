@@ -87,6 +87,7 @@ func (l *line) measure(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	defer p.stop()
+	l.request.work = o.work
 	if l.config == "" {
 		l.config = "{}"
 	}
@@ -136,6 +137,8 @@ func (l *line) drive(ctx context.Context, p *process, d time.Duration) ([]time.D
 			var err error
 			for !stop.Load() && err == nil {
 				began := time.Now()
+				for time.Since(began) < request.work { // what Kong does beside
+				}
 				err = client.Event(ctx, pluginserver.Plugin{ID: "p", Name: "go-jwt", Seq: 1, Config: []byte(l.config)}, "access", &request)
 				if l.refused != errors.Is(err, pluginserver.ErrExit) {
 					err = errors.Join(errRefused, err, request.wrong)

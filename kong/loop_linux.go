@@ -1,0 +1,321 @@
+package kong
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// How connections are waited for, on Linux.
+//
+// Go's own way, a goroutine for each connection, costs an event some five reads
+// that find nothing and as many switches between goroutines. What the plugin
+// does for most events takes a few microseconds and waits for nothing, so one
+// thread can do it for all connections, as nginx does: a loop waits with
+// epoll(7), level-triggered, reads once from each connection that has something,
+// and serves what it can on the spot (session.mustNot). Only an event that must
+// wait, for the Admin API or a costly signature, is handed to a goroutine, with
+// its connection, until it is served.
+
+// accept serves connections with one loop for two CPUs, since Kong needs the
+// others.
+func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <-chan struct{}) error {
+	file, err := l.File()
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	defer func() { _ = file.Close() }() //nolint:errcheck // nothing to be done about it
+	if err := l.Close(); err != nil {   // file is another descriptor of the same socket
+		return fmt.Errorf("listening: %w", err)
+	}
+	if err := unix.SetNonblock(int(file.Fd()), true); err != nil { //nolint:gosec // a descriptor
+		return fmt.Errorf("listening: %w", err)
+	}
+	var done sync.WaitGroup
+	defer done.Wait()
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		o, err := newLoop(ctx, s, int(file.Fd())) //nolint:gosec // a descriptor
+		if err != nil {
+			return err
+		}
+		done.Go(o.run)
+		done.Go(func() {
+			<-noMore
+			o.do(o.stopListening)
+			<-stop
+			o.do(o.stop)
+		})
+	}
+	return nil
+}
+
+// loop serves connections on one thread. What is in it belongs to that thread,
+// but for the part below mu.
+type loop struct {
+	ctx      context.Context //nolint:containedctx // of the calls it serves
+	server   *Server
+	poll     int // descriptors
+	listener int
+	wake     int
+	open     map[int32]*served
+	stopped  bool
+
+	mu    sync.Mutex
+	tasks []func() // to be done on the loop's thread
+}
+
+// served is a connection.
+type served struct {
+	session
+	fd      int32
+	waiting bool // an event has begun, and waits for answers
+}
+
+func newLoop(ctx context.Context, s *Server, listener int) (*loop, error) {
+	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	o := &loop{ctx: ctx, server: s, poll: poll, listener: listener, wake: wake, open: make(map[int32]*served)}
+	// EPOLLEXCLUSIVE: a new connection wakes one loop only.
+	return o, errors.Join(o.watch(wake, unix.EPOLLIN), o.watch(listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE))
+}
+
+func (o *loop) watch(fd int, events uint32) error {
+	err := unix.EpollCtl(o.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // a descriptor
+	if err != nil {
+		return fmt.Errorf("epoll_ctl: %w", err)
+	}
+	return nil
+}
+
+func (o *loop) unwatch(fd int) {
+	_ = unix.EpollCtl(o.poll, unix.EPOLL_CTL_DEL, fd, nil) //nolint:errcheck // it is watched
+}
+
+// do has the loop's thread do a task. It may be called from any goroutine.
+func (o *loop) do(task func()) {
+	o.mu.Lock()
+	o.tasks = append(o.tasks, task)
+	o.mu.Unlock()
+	_, _ = unix.Write(o.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) //nolint:errcheck // full: it is awake
+}
+
+func (o *loop) stopListening() { o.unwatch(o.listener) }
+
+func (o *loop) stop() {
+	o.stopped = true
+	for _, c := range o.open {
+		o.close(c)
+	}
+}
+
+func (o *loop) run() {
+	const atOnce = 128
+	events := make([]unix.EpollEvent, atOnce)
+	for !o.stopped {
+		n, err := unix.EpollWait(o.poll, events, -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			o.server.log.Error("epoll_wait", "why", err)
+			os.Exit(1) // Kong starts another
+		}
+		for i := range max(n, 0) {
+			switch fd := events[i].Fd; fd {
+			case int32(o.listener): //nolint:gosec // a descriptor
+				o.accept()
+			case int32(o.wake): //nolint:gosec // a descriptor
+				o.work()
+			default:
+				if c := o.open[fd]; c != nil {
+					o.readable(c)
+				}
+			}
+		}
+	}
+}
+
+func (o *loop) work() {
+	var count [8]byte
+	_, _ = unix.Read(o.wake, count[:]) //nolint:errcheck // only resets it
+	o.mu.Lock()
+	tasks := o.tasks
+	o.tasks = nil
+	o.mu.Unlock()
+	for _, task := range tasks {
+		task()
+	}
+}
+
+func (o *loop) accept() {
+	fd, _, err := unix.Accept4(o.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err != nil {
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ECONNABORTED) && !errors.Is(err, unix.EINTR) {
+			o.server.faults.log(o.server.log, "accepting a connection", err)
+		}
+		return
+	}
+	c := &served{fd: int32(fd)} //nolint:gosec // a descriptor
+	c.session = session{server: o.server, conn: descriptor(fd), mustNot: true}
+	c.in.r = descriptor(fd)
+	if err := o.watch(fd, unix.EPOLLIN); err != nil {
+		o.server.faults.log(o.server.log, "accepting a connection", err)
+		_ = unix.Close(fd) //nolint:errcheck // nothing to be done about it
+		return
+	}
+	o.open[c.fd] = c
+}
+
+func (o *loop) close(c *served) {
+	if c.waiting {
+		o.server.busy.Add(-1)
+	}
+	delete(o.open, c.fd)
+	_ = unix.Close(int(c.fd)) //nolint:errcheck // nothing to be done about it
+}
+
+// end closes a connection because of err.
+func (o *loop) end(c *served, err error) {
+	if err = ended(err); !errors.Is(err, errEnded) {
+		o.server.faults.log(o.server.log, "connection closed", err)
+	}
+	o.close(c)
+}
+
+// readable reads once from a connection that has something, and serves what
+// that was.
+func (o *loop) readable(c *served) {
+	err := c.in.fill(1)
+	if err == nil {
+		err = o.advance(c)
+	}
+	if err != nil {
+		o.end(c, err)
+	}
+}
+
+// advance serves a connection as far as what has arrived allows.
+func (o *loop) advance(c *served) error {
+	for {
+		if !c.waiting {
+			frame, err := c.nextCall()
+			if frame == nil || err != nil {
+				return err
+			}
+			isEvent, err := c.begin(frame)
+			if err != nil {
+				return err
+			}
+			if !isEvent {
+				continue
+			}
+			c.waiting = true
+			o.server.busy.Add(1)
+		}
+		if there, err := c.in.has(c.awaited()); !there {
+			return err
+		}
+		start := c.in.start
+		if err := c.finish(o.ctx); errors.Is(err, errMustWait) {
+			c.in.start = start
+			o.handOver(c)
+			return nil
+		} else if err != nil {
+			return err
+		}
+		o.server.busy.Add(-1)
+		c.waiting = false
+	}
+}
+
+// nextCall returns the next call, nil if it has not arrived.
+func (s *session) nextCall() ([]byte, error) {
+	for ; s.skip > 0; s.skip-- {
+		if there, err := s.in.has(1); !there {
+			return nil, err
+		}
+		if _, err := s.in.next(); err != nil {
+			return nil, err
+		}
+	}
+	s.in.release()
+	if there, err := s.in.has(1); !there {
+		return nil, err
+	}
+	return s.in.next()
+}
+
+// handOver has a goroutine serve the rest of an event that must wait.
+func (o *loop) handOver(c *served) {
+	o.unwatch(int(c.fd))
+	go func() {
+		c.mustNot = false
+		err := c.finish(o.ctx)
+		c.mustNot = true
+		o.do(func() {
+			if err == nil {
+				err = o.watch(int(c.fd), unix.EPOLLIN)
+			}
+			if err == nil {
+				o.server.busy.Add(-1)
+				c.waiting = false
+				err = o.advance(c)
+			}
+			if err != nil {
+				o.end(c, err)
+			}
+		})
+	}()
+}
+
+// descriptor is a non-blocking socket. Its methods wait where they must.
+type descriptor int
+
+// Read implements io.Reader.
+func (d descriptor) Read(b []byte) (int, error) {
+	for {
+		n, err := unix.Read(int(d), b)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			d.wait(unix.POLLIN)
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// Write implements io.Writer.
+func (d descriptor) Write(b []byte) (written int, err error) {
+	for written < len(b) {
+		n, err := unix.Write(int(d), b[written:])
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			d.wait(unix.POLLOUT)
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return written, err
+		default:
+			written += n
+		}
+	}
+	return written, nil
+}
+
+func (d descriptor) wait(events int16) {
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(d), Events: events}}, -1) //nolint:errcheck,gosec // the next call tells
+}
