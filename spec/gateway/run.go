@@ -278,5 +278,7 @@ func (n *node) reload(ctx context.Context) {
 	if err := n.gateway.Use(store); err != nil {
 		n.log.Printf("[error] reload: %v", err)
 	}
-	go func() { <-old.Stop() }()
+	// nginx gives its new workers 100 ms before the old ones have to go, and the
+	// old plugin server goes with them.
+	time.AfterFunc(100*time.Millisecond, func() { <-old.Stop() })
 }

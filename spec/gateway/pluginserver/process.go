@@ -18,7 +18,7 @@ import (
 // Bounds of talking to the process.
 const (
 	queryTimeout = 10 * time.Second
-	stopTimeout  = 10 * time.Second
+	stopTimeout  = 30 * time.Second
 	maxLogLine   = 64 << 10
 )
 
