@@ -3,7 +3,7 @@ package conformance
 // ExtraRoutes are the routes of the specs beside the recorded cases.
 func ExtraRoutes(plugin string) []any {
 	route := func(path string, plugins ...any) any {
-		return table{"name": path[1:], "paths": []any{path}, "plugins": plugins}
+		return table{"name": path[1:], "paths": []any{path}, "plugins": append([]any{}, plugins...)}
 	}
 	jwt := func(config table) any { return table{"name": plugin, "config": config} }
 	key := func(config table) any { return table{"name": "key-auth", "config": config} }

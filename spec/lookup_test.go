@@ -1,0 +1,56 @@
+package spec_test
+
+import (
+	"testing"
+
+	"kong-go-jwt/spec/conformance"
+)
+
+// TestKeysLikeUUIDs: the Admin API takes what looks like a UUID for an id, not
+// a key. A credential with such a key must be found all the same, and a token
+// that names the id of a credential must not pass for its key.
+func TestKeysLikeUUIDs(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	const key, id = "11111111-2222-4333-8444-555555555555", "99999999-2222-4333-8444-555555555555"
+	config := copyConfig(t, specConfig(t))
+	secret := string(setup.keys["hs-a"].Secret)
+	alice := consumer(t, config, conformance.Alice)
+	alice["jwt_secrets"] = append(list(alice["jwt_secrets"]),
+		object{"key": key, "secret": secret}, object{"id": id, "key": "by-id", "secret": secret})
+	g := startGateway(t, config)
+	for iss, status := range map[string]int{key: 200, "by-id": 200, id: 401, "77777777-2222-4333-8444-555555555555": 401} {
+		a := g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + tokenOf(t, iss, "hs-a", "HS256")})
+		if a.status != status {
+			t.Errorf("%s: %d %s, want %d", iss, a.status, a.body, status)
+		}
+	}
+}
+
+// TestOddKeys: a key is one segment of an Admin API path, whatever is in it.
+func TestOddKeys(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	keys := []string{
+		"a/b", "..", ".", "../consumers", "a?b", "a#b", "a%2Fb", "%", " ", "a+b", "ключ", "a;b", "?size=1", "/", "\\",
+		"a\nb", "\u0000", "{}", "\"",
+	}
+	config := copyConfig(t, specConfig(t))
+	alice := consumer(t, config, conformance.Alice)
+	for _, k := range keys {
+		alice["jwt_secrets"] = append(list(alice["jwt_secrets"]), object{"key": k, "secret": string(setup.keys["hs-a"].Secret)})
+	}
+	g := startGateway(t, config)
+	for _, k := range keys {
+		a := g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + tokenOf(t, k, "hs-a", "HS256")})
+		// "." and ".." cannot stand in a path: not found is fine, an error or
+		// another's identity is not.
+		if a.status != 200 && !(a.status == 401 && (k == "." || k == "..")) {
+			t.Errorf("%q: %d %s", k, a.status, a.body)
+		}
+		other := g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + tokenOf(t, k+"x", "hs-a", "HS256")})
+		if other.status != 401 {
+			t.Errorf("%q: %d %s", k+"x", other.status, other.body)
+		}
+	}
+}
