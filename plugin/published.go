@@ -1,0 +1,43 @@
+package plugin
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// KeySets gives access to the keys that issuers publish (RFC 7517). It is safe
+// for concurrent use.
+type KeySets interface {
+	// Open returns the key set of an issuer, whose URL is jwksURI or, if that is
+	// empty, found by OpenID Connect discovery. Fetching starts in the
+	// background. All that open the same issuer and URL share one set.
+	Open(issuer, jwksURI string) KeySet
+}
+
+// KeySet is the keys of one issuer. It is safe for concurrent use.
+type KeySet interface {
+	// Keys returns the keys that a token may be signed with: the one whose kid
+	// is keyID or, if that is empty, all. There are none if the issuer, asked
+	// anew where that is due, publishes none. An error means that this cannot
+	// be known now. Keys waits only for what is not known yet, and not beyond
+	// ctx.
+	Keys(ctx context.Context, keyID string) ([]*PublishedKey, error)
+	// Close tells that the set is not needed any more by who opened it.
+	Close()
+}
+
+// PublishedKey is a public key out of a JWK Set that may verify signatures.
+// Only Retire changes it.
+type PublishedKey struct {
+	KeyID     string
+	Algorithm string // the JWK's "alg"; "": any that is fit for the key
+	Key       any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	retired   atomic.Bool
+}
+
+// Retire tells that the issuer publishes the key no more, or that this cannot
+// be known any more. What rests on it is void from now on.
+func (k *PublishedKey) Retire() { k.retired.Store(true) }
+
+func (k *PublishedKey) good(time.Time, uint64) bool { return !k.retired.Load() }
