@@ -12,8 +12,13 @@ func TestAdminFaults(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
 	for _, fault := range []object{
-		{"mode": "slow", "delay_ms": 30_000}, {"mode": "refuse"}, {"mode": "500"}, {"mode": "half"}, {"mode": "garbage"},
-		{"mode": "huge"}, {"mode": "reset"},
+		{"mode": "slow", "delay_ms": 30_000},
+		{"mode": "refuse"},
+		{"mode": "500"},
+		{"mode": "half"},
+		{"mode": "garbage"},
+		{"mode": "huge"},
+		{"mode": "reset"},
 	} {
 		mode, _ := fault["mode"].(string)
 		t.Run(mode, func(t *testing.T) {

@@ -212,7 +212,7 @@ func (n *node) start(store *config.Store) error {
 func (n *node) serve(ctx context.Context) <-chan error {
 	failed := make(chan error, 2)
 	api := &admin.API{
-		Store: n.gateway.Store, NodeID: n.gateway.NodeID, Plugins: []string{n.gateway.Plugin},
+		Store: n.gateway.Store, NodeID: n.gateway.NodeID,
 		Load: func(text []byte) error {
 			store, err := n.loader.Load(text)
 			if err != nil {

@@ -22,10 +22,8 @@ import (
 type API struct {
 	Store func() *config.Store
 	// Load takes a new configuration.
-	Load func(text []byte) error
-	// Plugins lists the plugins that are enabled.
-	Plugins []string
-	NodeID  string
+	Load   func(text []byte) error
+	NodeID string
 	// Counters adds to what GET /__stats gives.
 	Counters func() map[string]any
 

@@ -47,8 +47,11 @@ func TestCookieVariable(t *testing.T) {
 func TestHeaderVariable(t *testing.T) {
 	t.Parallel()
 	h := httpd.Header{
-		{Name: "X-Token", Value: "1"}, {Name: "x_token", Value: "2"}, {Name: "Cookie", Value: "a"},
-		{Name: "COOKIE", Value: "b"}, {Name: "X-Empty", Value: ""},
+		{Name: "X-Token", Value: "1"},
+		{Name: "x_token", Value: "2"},
+		{Name: "Cookie", Value: "a"},
+		{Name: "COOKIE", Value: "b"},
+		{Name: "X-Empty", Value: ""},
 	}
 	for name, want := range map[string]string{"x_token": "1, 2", "cookie": "a; b", "x_empty": ""} {
 		if got, ok := nginx.HeaderVariable(h, name); got != want || !ok {

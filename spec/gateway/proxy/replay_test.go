@@ -238,9 +238,14 @@ func newGateway(t *testing.T, f *fake) (*proxy.Gateway, *http.Header) {
 
 func request(script string) *httpd.Request {
 	h := httpd.Header{
-		{Name: "Host", Value: "127.0.0.1:8000"}, {Name: "User-Agent", Value: "curl/7.88.1"}, {Name: "Accept", Value: "*/*"},
-		{Name: "X-Script", Value: script}, {Name: "Authorization", Value: "Bearer abc.def.ghi"},
-		{Name: "X-Twice", Value: "1"}, {Name: "X-Twice", Value: "2"}, {Name: "X-Bytes", Value: "a\xffb"},
+		{Name: "Host", Value: "127.0.0.1:8000"},
+		{Name: "User-Agent", Value: "curl/7.88.1"},
+		{Name: "Accept", Value: "*/*"},
+		{Name: "X-Script", Value: script},
+		{Name: "Authorization", Value: "Bearer abc.def.ghi"},
+		{Name: "X-Twice", Value: "1"},
+		{Name: "X-Twice", Value: "2"},
+		{Name: "X-Bytes", Value: "a\xffb"},
 		{Name: "Cookie", Value: "sid=1; theme=dark"},
 	}
 	return &httpd.Request{

@@ -41,7 +41,15 @@ func (c *requestContext) clearConnectionHeaders() {
 		return
 	}
 	for _, name := range strings.Split(connection, ",") {
-		if name = strings.Trim(name, " "); name != "" {
+		// White space goes where a space is outermost; a tab there stays.
+		const space = " \t\n\v\f\r"
+		if strings.HasPrefix(name, " ") {
+			name = strings.TrimLeft(name, space)
+		}
+		if strings.HasSuffix(name, " ") {
+			name = strings.TrimRight(name, space)
+		}
+		if name != "" {
 			c.header.Del(name)
 		}
 	}

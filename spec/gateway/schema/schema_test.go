@@ -169,11 +169,26 @@ func TestLuaMatch(t *testing.T) {
 		s, pattern string
 		want       bool
 	}{
-		{"abc", "b", true}, {"abc", "^b", false}, {"abc", "c$", true}, {"abc", "^abc$", true},
-		{"a1", "^%a%d$", true}, {"a1", "^%a+$", false}, {"", "^%s*$", true}, {"x-y", "^[%w_-]+$", true},
-		{"x.y", "^[%w_-]+$", false}, {"x.y", "^x%.y$", true}, {"xzy", "^x%.y$", false}, {"aab", "^a-b$", true},
-		{"colour", "^colou?r$", true}, {"color", "^colou?r$", true}, {"b", "^[^a]$", true}, {"a", "^[^a]$", false},
-		{"m", "^[a-m]$", true}, {"z", "^[a-m]$", false}, {"http://x", "^(https?)://(.+)$", true}, {"]", "^[]]$", true},
+		{"abc", "b", true},
+		{"abc", "^b", false},
+		{"abc", "c$", true},
+		{"abc", "^abc$", true},
+		{"a1", "^%a%d$", true},
+		{"a1", "^%a+$", false},
+		{"", "^%s*$", true},
+		{"x-y", "^[%w_-]+$", true},
+		{"x.y", "^[%w_-]+$", false},
+		{"x.y", "^x%.y$", true},
+		{"xzy", "^x%.y$", false},
+		{"aab", "^a-b$", true},
+		{"colour", "^colou?r$", true},
+		{"color", "^colou?r$", true},
+		{"b", "^[^a]$", true},
+		{"a", "^[^a]$", false},
+		{"m", "^[a-m]$", true},
+		{"z", "^[a-m]$", false},
+		{"http://x", "^(https?)://(.+)$", true},
+		{"]", "^[]]$", true},
 	} {
 		if got := schema.LuaMatch(tt.s, tt.pattern); got != tt.want {
 			t.Errorf("%q %q: %v", tt.s, tt.pattern, got)
