@@ -46,7 +46,10 @@ type Admin struct {
 	uuidListing error
 }
 
-var _ plugin.CredentialSource = (*Admin)(nil)
+var (
+	_ plugin.CredentialSource = (*Admin)(nil)
+	_ plugin.CustomIDSource   = (*Admin)(nil)
+)
 
 const (
 	maxAnswer = 1 << 20 // bytes of an Admin API answer
@@ -148,6 +151,31 @@ func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential,
 		return nil, err
 	}
 	return c, nil
+}
+
+// ConsumerByCustomID implements [plugin.CustomIDSource].
+func (a *Admin) ConsumerByCustomID(ctx context.Context, customID string) (*plugin.Consumer, error) {
+	if len(url.QueryEscape(customID)) > maxKey || strings.ContainsRune(customID, 0) {
+		return nil, nil //nolint:nilnil // nothing that the Admin API could be asked for
+	}
+	var page struct {
+		Data []struct {
+			ID        string   `json:"id"`
+			Username  string   `json:"username"`
+			CustomID  string   `json:"custom_id"`
+			Tags      []string `json:"tags"`
+			CreatedAt int64    `json:"created_at"`
+		} `json:"data"`
+	}
+	found, err := a.get(ctx, "/consumers?custom_id="+url.QueryEscape(customID), &page)
+	if err != nil || !found || len(page.Data) == 0 {
+		return nil, err
+	}
+	c := page.Data[0]
+	if c.ID == "" || c.CustomID != customID {
+		return nil, errors.New("admin api: answer is no consumer with that custom_id")
+	}
+	return &plugin.Consumer{ID: c.ID, Username: c.Username, CustomID: c.CustomID, Tags: c.Tags, CreatedAt: c.CreatedAt}, nil
 }
 
 // isUUID is what the Admin API takes for an id, and not for a key

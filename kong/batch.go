@@ -66,12 +66,19 @@ func (b *batch) loadConsumer(idOrUsername string) {
 
 func (b *batch) authenticate(id *plugin.Identity) {
 	b.call("kong.client.authenticate", func(b []byte) []byte {
-		b = appendMessage(b, 1, func(b []byte) []byte { return appendConsumer(b, id.Consumer) })
+		owner := ""
+		if id.Consumer != nil {
+			owner = id.Consumer.ID
+			b = appendMessage(b, 1, func(b []byte) []byte { return appendConsumer(b, id.Consumer) })
+		}
 		if id.Anonymous() {
 			return b
 		}
 		return appendMessage(b, 2, func(b []byte) []byte {
-			return appendText(appendText(b, 1, id.CredentialID), 2, id.Consumer.ID)
+			if b = appendText(b, 1, id.CredentialID); owner != "" {
+				b = appendText(b, 2, owner)
+			}
+			return b
 		})
 	})
 }
@@ -82,10 +89,10 @@ func (b *batch) setHeaders(headers []plugin.Header) {
 	b.call("kong.service.request.set_headers", func(b []byte) []byte {
 		for _, h := range headers {
 			b = appendPair(b, h.Name, func(b []byte) []byte {
-				if h.Value == "" {
-					return appendEmptyList(b)
+				if h.Value != "" {
+					return appendStringValue(b, h.Value)
 				}
-				return appendStringValue(b, h.Value)
+				return appendListValue(b, h.Values)
 			})
 		}
 		return b
@@ -110,15 +117,61 @@ func (b *batch) shareToken(token []byte) {
 	b.calls++
 }
 
-// identityCalls is how many calls encodeIdentity makes.
-const identityCalls = 2
+// setShared sets a value of kong.ctx.shared.
+func (b *batch) setShared(key string, value func([]byte) []byte) {
+	b.call(sharedSet, func(b []byte) []byte {
+		return appendMessage(appendText(b, 1, key), 2, value)
+	})
+}
 
-// encodeIdentity is plugin's Options.Encode.
-func encodeIdentity(id *plugin.Identity) []byte {
+// serialize adds to what Kong's logging plugins write.
+func (b *batch) serialize(l *plugin.Log) {
+	b.call("kong.log.set_serialize_value", func(b []byte) []byte {
+		return appendMessage(appendText(b, 1, "go_jwt"), 2, func(b []byte) []byte {
+			return appendMessage(b, 5, func(b []byte) []byte {
+				for _, f := range []plugin.Header{
+					{Name: "outcome", Value: l.Outcome},
+					{Name: "reason", Value: l.Reason},
+					{Name: "consumer", Value: l.Consumer},
+					{Name: "credential", Value: l.Credential},
+					{Name: "issuer", Value: l.Issuer},
+				} {
+					if f.Value != "" {
+						b = appendPair(b, f.Name, func(b []byte) []byte { return appendStringValue(b, f.Value) })
+					}
+				}
+				return b
+			})
+		})
+	})
+}
+
+// encodeGrant is plugin's Options.Encode.
+func encodeGrant(g *plugin.Grant) plugin.Answer {
 	var b batch
-	b.authenticate(id)
-	b.setHeaders(id.Headers())
-	return b.bytes
+	if g.Identity != nil {
+		b.authenticate(g.Identity)
+	}
+	if len(g.Headers) > 0 {
+		b.setHeaders(g.Headers)
+	}
+	if len(g.Groups) > 0 {
+		b.setShared("authenticated_groups", func(b []byte) []byte { return appendListValue(b, g.Groups) })
+	}
+	if g.Log != nil {
+		b.serialize(g.Log)
+	}
+	return plugin.Answer{Bytes: b.bytes, Calls: b.calls}
+}
+
+// hide takes a token out of the request.
+func (b *batch) hide(h *plugin.Hidden) {
+	if h.Query != nil {
+		b.call("kong.service.request.set_raw_query", stringArgument(*h.Query))
+	}
+	if len(h.Headers) > 0 {
+		b.setHeaders(h.Headers)
+	}
 }
 
 // end appends what ends the event.

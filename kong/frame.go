@@ -99,6 +99,9 @@ func (f *frameReader) release() {
 	}
 }
 
+// discard gives up all that has arrived.
+func (f *frameReader) discard() { f.start, f.end = 0, 0 }
+
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -179,6 +179,7 @@ func (s *instances) remove(id int32) {
 	if in, _ := v.(*instance); in.shared != nil {
 		if in.shared.users--; in.shared.users == 0 {
 			delete(s.byConfig, in.shared.key)
+			in.shared.engine.Close()
 		}
 	}
 }

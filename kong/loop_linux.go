@@ -55,7 +55,7 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 		done.Go(o.run)
 		done.Go(func() {
 			<-noMore
-			o.do(o.stopListening)
+			o.do(o.drain)
 			<-stop
 			o.do(o.stop)
 		})
@@ -72,6 +72,7 @@ type loop struct {
 	listener int
 	wake     int
 	open     map[int32]*served
+	draining bool
 	stopped  bool
 
 	workers map[int32]*worker // by process id
@@ -89,6 +90,7 @@ type served struct {
 	fd      int32
 	waiting bool // an event has begun, and waits for answers
 	owed    bool // Kong will send something without being asked for more
+	retired bool // half-closed: what still comes is not served
 	worker  *worker
 }
 
@@ -133,7 +135,27 @@ func (o *loop) do(task func()) {
 	_, _ = unix.Write(o.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) //nolint:errcheck // full: it is awake
 }
 
-func (o *loop) stopListening() { o.unwatch(o.listener) }
+// drain has the connections end as soon as nothing is under way on them. New
+// ones are still accepted, each for one call: Kong may have found this socket
+// before its successor took the path over, and waits in line.
+func (o *loop) drain() {
+	o.draining = true
+	for _, c := range o.open {
+		o.retire(c)
+	}
+}
+
+// retire half-closes a connection on which nothing is under way. Kong drops it
+// from its pool when it sees the end. If it sends an event at that moment, it
+// finds the end instead of an answer and begins the event anew on another
+// connection; to close the other half too would make that a reset, and a 500.
+func (o *loop) retire(c *served) {
+	if c.waiting || c.skip > 0 || c.retired || c.in.start != c.in.end {
+		return
+	}
+	c.retired = true
+	_ = unix.Shutdown(int(c.fd), unix.SHUT_WR) //nolint:errcheck // it is closed already
+}
 
 func (o *loop) stop() {
 	o.stopped = true
@@ -286,7 +308,9 @@ func (o *loop) end(c *served, err error) {
 // that was.
 func (o *loop) readable(c *served) {
 	err := c.in.fill(1)
-	if err == nil {
+	if err == nil && c.retired {
+		c.in.discard()
+	} else if err == nil {
 		err = o.advance(c)
 	}
 	if err != nil {
@@ -294,11 +318,18 @@ func (o *loop) readable(c *served) {
 		return
 	}
 	o.account(c)
+	if o.draining {
+		o.retire(c)
+	}
 }
 
 // advance serves a connection as far as what has arrived allows.
 func (o *loop) advance(c *served) error {
 	for {
+		if c.ending {
+			c.in.discard()
+			return nil
+		}
 		if !c.waiting {
 			frame, err := c.nextCall()
 			if frame == nil || err != nil {
@@ -368,6 +399,9 @@ func (o *loop) handOver(c *served) {
 				return
 			}
 			o.account(c)
+			if o.draining {
+				o.retire(c)
+			}
 		})
 	}()
 }

@@ -194,4 +194,12 @@ func appendPair(b []byte, key string, value func([]byte) []byte) []byte {
 
 func appendStringValue(b []byte, s string) []byte { return appendText(b, 3, s) }
 
-func appendEmptyList(b []byte) []byte { return appendText(b, 6, "") }
+// appendListValue appends a list of strings, which may be empty.
+func appendListValue(b []byte, texts []string) []byte {
+	return appendMessage(b, 6, func(b []byte) []byte {
+		for _, s := range texts {
+			b = appendMessage(b, 1, func(b []byte) []byte { return appendStringValue(b, s) })
+		}
+		return b
+	})
+}

@@ -47,14 +47,16 @@ func newReads(c *schema.Config) *reads {
 		return !strings.EqualFold(name, "authorization")
 	})
 	r := &reads{
-		usesVariable: onlyAuthorization,
+		// The variable tells only of the identity headers whether they may be
+		// disguised.
+		usesVariable: onlyAuthorization && !(c.GuardHeaders && len(c.ClaimsToHeaders) > 0),
 		query:        len(c.URIParamNames) > 0,
 		method:       !c.RunOnPreflight,
-		credential:   c.Anonymous != "" || !c.RunOnPreflight,
+		credential:   c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
 		headerNames:  c.HeaderNames,
 	}
 	if c.GuardHeaders {
-		r.identifying = plugin.IdentityHeaders()
+		r.identifying = plugin.GuardedHeaders(c)
 	}
 	// A variable is cheaper than all headers, but joins repeated ones, which
 	// matters for every header but Authorization: nginx refuses it twice.

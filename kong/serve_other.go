@@ -76,6 +76,10 @@ func (s *session) serve(ctx context.Context) error {
 			err = s.finish(ctx)
 		}
 		s.server.busy.Add(-1)
+		for err == nil && s.ending {
+			s.in.discard()
+			err = ended(s.in.fill(1))
+		}
 		if err != nil {
 			return err
 		}

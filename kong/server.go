@@ -22,6 +22,7 @@ type Server struct {
 	log       *slog.Logger
 	instances *instances
 	faults    limiter
+	shadowed  limiter
 	// noVariable: the nginx variable is not set up. That cannot change while
 	// the process lives, since Kong starts a new one at each reload.
 	noVariable atomic.Bool
@@ -33,7 +34,7 @@ type Server struct {
 // NewServer returns a server whose engines share a store made from o, whose
 // Encode it sets. The store is the caller's to close.
 func NewServer(o plugin.Options, version string) (*Server, *plugin.Store) {
-	o.Encode = encodeIdentity
+	o.Encode = encodeGrant
 	store := plugin.NewStore(o)
 	return &Server{
 		log:       o.Log,
@@ -65,9 +66,8 @@ func Listen(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// Serve accepts connections until ctx is done. Then it goes on serving the
-// connections that are open, until none has had a call for a while or the time
-// given by drain is over, and returns nil.
+// Serve serves connections. When ctx is done it goes on until there has been no
+// call for a while or the time given by drain is over, and returns nil.
 func (s *Server) Serve(ctx context.Context, l *net.UnixListener, drain time.Duration) error {
 	// Calls under way when ctx ends are served to their end.
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -30,6 +30,9 @@ type session struct {
 	event     eventCall
 	mustNot   bool // wait
 	answered  bool // the event under way was ended: nothing more may be written for it
+	asked     int  // calls of the event whose answer matters
+	got       int  // answers to them that were read
+	ending    bool // Kong will close the connection: until then, it is only read from
 	variables bool // the event's reads are those of the nginx variable
 	request   plugin.Request
 }
@@ -69,7 +72,8 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		// it starts the instance anew, and then the event.
 		return true, fmt.Errorf("no plugin instance %d", s.event.instance)
 	case s.instance.engine == nil || string(s.event.name) != "access":
-		return true, s.exit(plugin.Failure())
+		s.asked, s.got = 0, 0
+		return true, s.exit(plugin.Failure(), nil)
 	}
 	r := s.instance.reads
 	s.variables = r.usesVariable && !s.server.noVariable.Load()
@@ -90,10 +94,11 @@ func (s *session) awaited() int {
 // finish serves the rest of an event. Whatever goes wrong ends the request: an
 // event that merely ends is an allowed request.
 func (s *session) finish(ctx context.Context) (err error) {
+	s.asked, s.got = s.awaited(), 0
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.server.log.Error("panic", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
-			err = s.exit(plugin.Failure())
+			err = s.exit(plugin.Failure(), nil)
 		}
 	}()
 	no, err := s.read(s.instance.reads)
@@ -103,7 +108,7 @@ func (s *session) finish(ctx context.Context) (err error) {
 	case err != nil:
 		return s.fail(err)
 	case no != nil:
-		return s.exit(no)
+		return s.exit(no, nil)
 	}
 	var out plugin.Outcome
 	if s.mustNot {
@@ -117,8 +122,11 @@ func (s *session) finish(ctx context.Context) (err error) {
 	if out.Fault != nil {
 		s.server.faults.log(s.server.log, "request refused", out.Fault)
 	}
+	if out.Shadowed != nil {
+		s.server.shadowed.log(s.server.log, "shadow: would be refused", errors.New(out.Shadowed.Reason))
+	}
 	if out.Refusal != nil {
-		return s.exit(out.Refusal)
+		return s.exit(out.Refusal, out.Log)
 	}
 	return s.allow(&out)
 }
@@ -128,10 +136,8 @@ func (s *session) fail(err error) error {
 	if errors.Is(ended(err), errEnded) {
 		return errEnded // Kong has ended the request itself
 	}
-	if exitErr := s.exit(plugin.Failure()); !errors.Is(exitErr, errEnded) {
-		return exitErr
-	}
-	return err
+	s.server.faults.log(s.server.log, "request refused", err)
+	return s.exit(plugin.Failure(), nil)
 }
 
 // read fills s.request from the answers to what begin has written.
@@ -142,7 +148,7 @@ func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 		if done || no != nil || err != nil {
 			return no, err
 		}
-		if err := s.ask(r.plain.bytes); err != nil {
+		if err := s.ask(&r.plain); err != nil {
 			return nil, err
 		}
 	}
@@ -200,7 +206,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	}
 	var b batch
 	b.getHeaders()
-	if err := s.ask(b.bytes); err != nil {
+	if err := s.ask(&b); err != nil {
 		return false, nil, err
 	}
 	headers, no, err := s.headers()
@@ -212,8 +218,17 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 
 var errAnswer = errors.New("cannot read Kong's answer")
 
-func (s *session) text() ([]byte, error) {
+// answer returns the next answer of Kong.
+func (s *session) answer() ([]byte, error) {
 	answer, err := s.in.next()
+	if err == nil {
+		s.got++
+	}
+	return answer, err
+}
+
+func (s *session) text() ([]byte, error) {
+	answer, err := s.answer()
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +240,7 @@ func (s *session) text() ([]byte, error) {
 }
 
 func (s *session) headers() ([]header, *plugin.Refusal, error) {
-	answer, err := s.in.next()
+	answer, err := s.answer()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -247,7 +262,7 @@ func (s *session) credential(r *reads) error {
 	if !r.credential {
 		return nil
 	}
-	answer, err := s.in.next()
+	answer, err := s.answer()
 	s.request.HasCredential = len(answer) > 0
 	return err
 }
@@ -256,10 +271,10 @@ func (s *session) credential(r *reads) error {
 func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
 	var b batch
 	b.loadConsumer(idOrUsername)
-	if err := s.ask(b.bytes); err != nil {
+	if err := s.ask(&b); err != nil {
 		return nil, err
 	}
-	answer, err := s.in.next()
+	answer, err := s.answer()
 	if err != nil {
 		return nil, err
 	}
@@ -273,15 +288,12 @@ func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
 // allow lets the request go on to the upstream.
 func (s *session) allow(o *plugin.Outcome) error {
 	b := &s.out
-	b.bytes, b.calls = b.bytes[:0], 0
-	switch {
-	case o.Answer != nil:
-		b.bytes, b.calls = append(b.bytes, o.Answer...), identityCalls
-	case !o.Aside:
-		b.setHeaders((*plugin.Identity)(nil).Headers())
-	}
+	b.bytes, b.calls = append(b.bytes[:0], o.Answer.Bytes...), o.Answer.Calls
 	if o.Token != nil {
 		b.shareToken(o.Token)
+	}
+	if o.Hidden != nil {
+		b.hide(o.Hidden)
 	}
 	if len(s.request.Disguised) > 0 {
 		clear := make([]plugin.Header, 0, len(s.request.Disguised))
@@ -296,26 +308,36 @@ func (s *session) allow(o *plugin.Outcome) error {
 	return s.write(b.bytes)
 }
 
-// exit ends the request with an answer to the client.
-func (s *session) exit(r *plugin.Refusal) error {
+// exit ends the request with an answer to the client. Kong closes the connection
+// then. If it may still be writing before it does, the session must go on until
+// that has come, since a write that fails would end the request with 500.
+func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 	if s.answered {
 		return errEnded
 	}
 	s.answered = true
 	s.out.bytes = s.out.bytes[:0]
+	if log != nil {
+		s.out.serialize(log)
+	}
 	s.out.exit(r)
 	if err := s.write(s.out.bytes); err != nil {
 		return err
 	}
-	return errEnded // Kong closes the connection too, without an answer
+	if s.got == s.asked && log == nil {
+		return errEnded
+	}
+	s.ending = true
+	return nil
 }
 
 // ask writes further calls, whose answers will be waited for.
-func (s *session) ask(calls []byte) error {
+func (s *session) ask(calls *batch) error {
 	if s.mustNot {
 		return errMustWait
 	}
-	return s.write(calls)
+	s.asked += calls.calls
+	return s.write(calls.bytes)
 }
 
 func (s *session) write(b []byte) error {

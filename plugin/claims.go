@@ -36,20 +36,21 @@ func (v validity) faults(now float64) (faults map[string]string) {
 
 func (v validity) holds(now float64) bool { return v.notBefore <= now && now < v.expires }
 
+const notNumber = "must be a number"
+
 // checkClaims verifies the registered claims that c asks for (RFC 7519
 // sections 4.1.4 and 4.1.5) at the time now. faults is nil if they hold.
 func checkClaims(c *schema.Config, t *token, now time.Time) (v validity, faults map[string]string) {
-	const notNumber = "must be a number"
 	v, faults = always(), map[string]string{}
 	exp, isNumber := t.number("exp")
 	if slices.Contains(c.ClaimsToVerify, "exp") {
-		if v.expires = exp; !isNumber {
+		if v.expires = exp + c.Leeway; !isNumber {
 			v.expires, faults["exp"] = math.Inf(1), notNumber
 		}
 	}
 	if slices.Contains(c.ClaimsToVerify, "nbf") {
 		nbf, isNumber := t.number("nbf")
-		if v.notBefore = nbf; !isNumber {
+		if v.notBefore = nbf - c.Leeway; !isNumber {
 			v.notBefore, faults["nbf"] = math.Inf(-1), notNumber
 		}
 	}

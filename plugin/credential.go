@@ -2,7 +2,9 @@ package plugin
 
 import (
 	"context"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 )
 
 // Credential is a JWT credential: an entry of Kong's jwt_secrets, or of the
@@ -32,11 +34,21 @@ type ConsumerSource interface {
 	Consumer(idOrUsername string) (*Consumer, error)
 }
 
+// CustomIDSource is a [CredentialSource] that can look consumers up by what
+// load_consumer does not know.
+type CustomIDSource interface {
+	// ConsumerByCustomID returns the consumer with that custom_id, nil if there
+	// is none. Otherwise it is as Credential is.
+	ConsumerByCustomID(ctx context.Context, customID string) (*Consumer, error)
+}
+
 // knownCredential is a credential with its key made ready, once.
 type knownCredential struct {
 	Credential
 
-	once      [2]sync.Once // of secret_is_base64 false and true
+	log       *slog.Logger           // nil: faults are told otherwise
+	answer    atomic.Pointer[Answer] // see verified.shared
+	once      [2]sync.Once           // of secret_is_base64 false and true
 	verifiers [2]*verifier
 	faults    [2]error
 }
@@ -48,6 +60,9 @@ func (k *knownCredential) verifier(secretIsBase64 bool) (*verifier, error) {
 	}
 	k.once[i].Do(func() {
 		k.verifiers[i], k.faults[i] = newVerifier(&k.Credential, secretIsBase64)
+		if k.log != nil && k.faults[i] != nil {
+			k.log.Warn("credential cannot be used", "credential", k.ID, "why", k.faults[i])
+		}
 	})
 	return k.verifiers[i], k.faults[i]
 }

@@ -18,17 +18,20 @@ type decisionKey struct {
 // decision is an accepted token. Everything it rests on is held against the
 // clock at each use, so that it never outlives any of it.
 type decision struct {
-	credential *entry[knownCredential]
-	consumer   *entry[Consumer]
+	credential *entry[knownCredential] // one of these two
+	key        *PublishedKey
+	consumer   *entry[Consumer] // nil: none
 	validity   validity
-	until      int64  // nanoseconds since 1970: cache_ttl, or exp if that is sooner
-	answer     []byte // see Options.Encode
+	until      int64 // nanoseconds since 1970: cache_ttl, or exp if that is sooner
+	answer     Answer
 }
 
 func (d *decision) good(now time.Time, epoch uint64) bool {
 	return now.UnixNano() < d.until &&
 		d.validity.holds(wholeSeconds(now)) &&
-		d.credential.good(now, epoch) && d.consumer.good(now, epoch)
+		(d.credential == nil || d.credential.good(now, epoch)) &&
+		(d.key == nil || !d.key.retired.Load()) &&
+		(d.consumer == nil || d.consumer.good(now, epoch))
 }
 
 // decisionShards is how many locks the decisions are spread over: ttlcache has

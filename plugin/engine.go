@@ -4,6 +4,7 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -26,10 +27,13 @@ type Options struct {
 	// Source is where credentials are looked up that are not in the plugin's
 	// configuration. Nil: nowhere.
 	Source CredentialSource
-	// Encode renders an identity for whoever carries out the outcome. What it
+	// Keys gives access to the keys of Config.Issuers. Nil: an engine with
+	// issuers cannot be made.
+	Keys KeySets
+	// Encode renders a grant for whoever carries out the outcome. What it
 	// returns is kept with a cached decision and comes back in Outcome.Answer,
 	// so that a cached decision costs no encoding. It must not be changed.
-	Encode func(*Identity) []byte
+	Encode func(*Grant) Answer
 	Now    func() time.Time
 	Log    *slog.Logger
 
@@ -43,6 +47,12 @@ type Options struct {
 	DecisionEntries   int
 }
 
+// Answer is an encoded [Grant], which means something to who encoded it only.
+type Answer struct {
+	Bytes []byte
+	Calls int // how many calls Bytes makes
+}
+
 // Store holds what all engines share: credentials, consumers and decisions,
 // each up to a bound. It is safe for concurrent use.
 type Store struct {
@@ -50,7 +60,8 @@ type Store struct {
 	epoch       atomic.Uint64
 	engines     atomic.Uint64
 	credentials *cache[knownCredential]
-	consumers   *cache[Consumer]
+	consumers   *cache[Consumer] // by id or username
+	customIDs   *cache[Consumer]
 	decisions   *decisions
 }
 
@@ -58,9 +69,10 @@ type Store struct {
 func NewStore(o Options) *Store {
 	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries)}
 	s.credentials = newCache(s, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
-	s.consumers = newCache(s, func(a, b *Consumer) bool {
+	sameConsumer := func(a, b *Consumer) bool {
 		return a.ID == b.ID && a.Username == b.Username && a.CustomID == b.CustomID && slices.Equal(a.Tags, b.Tags)
-	})
+	}
+	s.consumers, s.customIDs = newCache(s, sameConsumer), newCache(s, sameConsumer)
 	return s
 }
 
@@ -87,10 +99,9 @@ func newCache[T any](s *Store, same func(a, b *T) bool) *cache[T] {
 
 // Close stops the store's goroutines.
 func (s *Store) Close() {
-	s.credentials.known.Stop()
-	s.credentials.unknown.Stop()
-	s.consumers.known.Stop()
-	s.consumers.unknown.Stop()
+	s.credentials.close()
+	s.consumers.close()
+	s.customIDs.close()
 	s.decisions.close()
 }
 
@@ -100,19 +111,32 @@ func (s *Store) Invalidate() { s.epoch.Add(1) }
 // Engine decides requests under one configuration. It is safe for concurrent
 // use.
 type Engine struct {
-	c           *schema.Config
-	s           *Store
-	id          uint64
-	identifying []string // the headers that a client must not be able to forge
-	own         map[string]*entry[knownCredential]
+	c       *schema.Config
+	s       *Store
+	id      uint64
+	guarded []string // the headers that a client must not be able to forge
+	own     map[string]*entry[knownCredential]
+	issuers map[string]*issuer
+
+	unidentified Answer // removes every header that the plugin would set
+	aside        Answer // removes those that another plugin has not set
+	guest        atomic.Pointer[guest]
 }
 
-// NewEngine returns an engine for c. The error names the field at fault.
+// guest is the anonymous consumer with its encoded grant.
+type guest struct {
+	consumer *entry[Consumer]
+	answer   Answer
+}
+
+// NewEngine returns an engine for c. The error names the field at fault. Close
+// must be called when the engine is done with.
 func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	e := &Engine{
 		c: c, s: s, id: s.engines.Add(1),
-		identifying: IdentityHeaders(),
-		own:         make(map[string]*entry[knownCredential], len(c.Credentials)),
+		guarded: GuardedHeaders(c),
+		own:     make(map[string]*entry[knownCredential], len(c.Credentials)),
+		issuers: make(map[string]*issuer, len(c.Issuers)),
 	}
 	for i, cr := range c.Credentials {
 		k := &knownCredential{Credential: Credential{
@@ -128,42 +152,89 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		}
 		e.own[cr.Key] = &entry[knownCredential]{value: k, permanent: true}
 	}
+	if len(c.Issuers) > 0 && s.o.Keys == nil {
+		return nil, errors.New("config.issuers: published keys cannot be fetched here")
+	}
+	for _, is := range c.Issuers {
+		e.issuers[is.Issuer] = &issuer{Issuer: is, keys: s.o.Keys.Open(is.Issuer, is.JWKSURI)}
+	}
+	var none *Identity
+	e.unidentified = s.o.Encode(&Grant{Headers: append(none.Headers(), claimHeaders(c, nil)...)})
+	if len(c.ClaimsToHeaders) > 0 {
+		e.aside = s.o.Encode(&Grant{Headers: claimHeaders(c, nil)})
+	}
+	if c.Shadow {
+		s.o.Log.Warn("config.shadow is on: nobody is refused, and nothing is protected")
+	}
 	return e, nil
+}
+
+// Close gives up the issuers' keys. Requests that are being decided are still
+// decided.
+func (e *Engine) Close() {
+	for _, is := range e.issuers {
+		is.keys.Close()
+	}
 }
 
 // Config returns the configuration that e decides under.
 func (e *Engine) Config() *schema.Config { return e.c }
 
-// Outcome says what becomes of a request.
+// Outcome says what becomes of a request: it is refused if Refusal is not nil,
+// and else goes on to the upstream.
 type Outcome struct {
-	// Refusal, if not nil, is the answer to the client. Nothing else is set.
+	// Refusal is the answer to the client.
 	Refusal *Refusal
 	// Fault, with a Refusal, is what went wrong on this side.
 	Fault error
-	// Aside: the request goes on as it is, since another plugin has
-	// authenticated it. Else its identity headers are replaced.
-	Aside bool
-	// Identity is who the request is from; nil with neither Refusal nor Aside:
-	// it is let through unidentified. It is nil for a cached decision too.
-	Identity *Identity
-	// Answer is the identity, encoded; nil if there is none.
-	Answer []byte
-	// Token is the accepted token, which aliases the Request.
+	// Shadowed is the refusal that Config.Shadow has kept from the client.
+	Shadowed *Refusal
+	// Log, with a Refusal, is what is to be logged of it; nil: nothing.
+	Log *Log
+
+	// Answer is what the request is given, encoded.
+	Answer Answer
+	// Token is the accepted token, which aliases the Request; nil if there is
+	// none.
 	Token []byte
-	// Cached tells that the decision was remembered.
-	Cached bool
+	// Hidden is what the request must look like instead; nil: as it is.
+	Hidden *Hidden
+	// Kind says what Answer means.
+	Kind Kind
 }
+
+// Kind is how a request that is not refused goes on.
+type Kind string
+
+// The kinds of outcome.
+const (
+	Accepted     Kind = "accepted"     // its token is good
+	Remembered   Kind = "remembered"   // its token was found good before
+	Anonymous    Kind = "anonymous"    // as the anonymous consumer
+	Unidentified Kind = "unidentified" // as nobody: a preflight, or shadowed
+	Aside        Kind = "aside"        // as whom another plugin has found
+)
 
 // Decide says what becomes of r. ctx bounds the lookups; consumers are looked
 // up by the caller's means, since those belong to the request.
 func (e *Engine) Decide(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
-	return e.decide(ctx, r, consumers)
+	out := e.decide(ctx, r, consumers)
+	if e.c.Shadow && out.Refusal != nil && !errors.Is(out.Fault, errMustWait) {
+		out = e.shadow(r, &out)
+	}
+	if out.Refusal != nil && e.c.LogSerialize {
+		out.Log = &Log{Outcome: "refused", Reason: out.Refusal.Reason}
+	}
+	if e.c.HideCredentials && out.Refusal == nil && (out.Token != nil || out.Kind == Anonymous) {
+		out.Hidden = e.hide(r)
+	}
+	return out
 }
 
 // DecideNow is Decide for callers that must not wait: it reports false where it
 // would take a lookup, or more than some microseconds.
 func (e *Engine) DecideNow(r *Request) (Outcome, bool) {
-	out := e.decide(context.Background(), r, nil)
+	out := e.Decide(context.Background(), r, nil)
 	return out, !errors.Is(out.Fault, errMustWait)
 }
 
@@ -171,23 +242,48 @@ func (e *Engine) DecideNow(r *Request) (Outcome, bool) {
 // ConsumerSource.
 var errMustWait = errors.New("must wait")
 
-// decide is Decide or, if consumers is nil, DecideNow.
 func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
-	if e.c.GuardHeaders && connectionNames(r.Connection, e.identifying) {
+	if e.c.GuardHeaders && connectionNames(r.Connection, e.guarded) {
 		return Outcome{Refusal: connectionNamesIdentity()}
 	}
 	preflight := !e.c.RunOnPreflight && string(r.Method) == "OPTIONS"
 	if r.HasCredential && (preflight || e.c.Anonymous != "") {
-		return Outcome{Aside: true}
+		return Outcome{Kind: Aside, Answer: e.aside}
 	}
 	if preflight {
-		return Outcome{}
+		return Outcome{Kind: Unidentified, Answer: e.unidentified}
 	}
 	out := e.authenticate(ctx, r, consumers)
-	if out.Refusal == nil || out.Fault != nil || e.c.Anonymous == "" {
+	if out.Refusal == nil || out.Fault != nil || !e.admitsGuest(out.Refusal) {
 		return out
 	}
 	return e.anonymous(ctx, consumers)
+}
+
+// admitsGuest tells whether a request that was refused for its token goes on as
+// the anonymous consumer.
+func (e *Engine) admitsGuest(no *Refusal) bool {
+	when := "invalid"
+	if no.Reason == reasonNoToken {
+		when = "missing"
+	}
+	return e.c.Anonymous != "" && slices.Contains(e.c.AnonymousOn, when)
+}
+
+// shadow turns a refusal into what happens while nobody is refused.
+func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
+	out := Outcome{Shadowed: refused.Refusal, Fault: refused.Fault}
+	grant := &Grant{}
+	if e.c.LogSerialize {
+		grant.Log = &Log{Outcome: "shadowed", Reason: refused.Refusal.Reason}
+	}
+	if r.HasCredential {
+		out.Kind, grant.Headers = Aside, claimHeaders(e.c, nil)
+	} else {
+		out.Kind, grant.Headers = Unidentified, append((*Identity)(nil).Headers(), claimHeaders(e.c, nil)...)
+	}
+	out.Answer = e.s.o.Encode(grant)
+	return out
 }
 
 // authenticate decides by the request's token alone.
@@ -201,8 +297,10 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		k.token = sha256.Sum256(raw)
 		if d := e.s.decisions.get(k); d != nil {
 			if now := e.s.o.Now(); d.good(now, e.s.epoch.Load()) {
-				e.s.credentials.ahead(now, d.credential.value.Key, d.credential, e.s.loadCredential)
-				return Outcome{Answer: d.answer, Token: raw, Cached: true}
+				if d.credential != nil {
+					e.s.credentials.ahead(now, d.credential.value.Key, d.credential, e.s.loadCredential)
+				}
+				return Outcome{Kind: Remembered, Answer: d.answer, Token: raw}
 			}
 		}
 	}
@@ -210,24 +308,70 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if malformed != "" {
 		return Outcome{Refusal: badToken(e.c, malformed)}
 	}
-	d, identity, out := e.verify(ctx, &t, consumers)
+	v, out := e.verify(ctx, &t, consumers)
+	if out.Refusal == nil {
+		out.Refusal = checkPolicy(e.c, &t)
+	}
 	if out.Refusal != nil {
 		return out
 	}
-	d.answer = e.s.o.Encode(identity)
+	v.answer = v.shared(e.s.o.Encode(e.grant(v, &t)))
 	if e.c.CacheTTL > 0 {
 		exp, hasExp := t.number("exp")
 		if !hasExp {
 			exp = math.Inf(1)
 		}
-		e.s.decisions.put(k, d, e.s.o.Now(), time.Duration(e.c.CacheTTL*float64(time.Second)), exp)
+		e.s.decisions.put(k, &v.decision, e.s.o.Now(), time.Duration(e.c.CacheTTL*float64(time.Second)), exp)
 	}
-	return Outcome{Identity: identity, Answer: d.answer, Token: raw}
+	return Outcome{Kind: Accepted, Answer: v.answer, Token: raw}
+}
+
+// verified is a token that was found good.
+type verified struct {
+	decision
+
+	identity *Identity
+	issuer   string // "": the token is verified with a credential
+}
+
+// shared returns a, or the same that was made for another token of the same
+// credential before, so that it takes room once.
+func (v *verified) shared(a Answer) Answer {
+	if v.credential == nil {
+		return a
+	}
+	last := &v.credential.value.answer
+	if old := last.Load(); old != nil && old.Calls == a.Calls && bytes.Equal(old.Bytes, a.Bytes) {
+		return *old
+	}
+	last.Store(&a)
+	return a
+}
+
+// grant is what the bearer of a verified token is given.
+func (e *Engine) grant(v *verified, t *token) *Grant {
+	g := &Grant{
+		Identity: v.identity,
+		Headers:  append(v.identity.Headers(), claimHeaders(e.c, t.claims)...),
+		Groups:   groups(e.c, t.claims),
+	}
+	if e.c.LogSerialize {
+		g.Log = &Log{Outcome: "accepted", Credential: v.identity.CredentialKey, Issuer: v.issuer}
+		if v.identity.Consumer != nil {
+			g.Log.Consumer = v.identity.Consumer.ID
+		}
+	}
+	return g
 }
 
 // verify decides whether a parsed token is accepted.
-func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource) (d *decision, id *Identity, out Outcome) {
-	refused := func(no *Refusal) (*decision, *Identity, Outcome) { return nil, nil, Outcome{Refusal: no} }
+func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource) (*verified, Outcome) {
+	if name, ok := t.claims["iss"].(string); ok {
+		if is := e.issuers[name]; is != nil {
+			return e.verifyIssued(ctx, is, t, consumers)
+		}
+	}
+	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no} }
 	claim := t.key(e.c.KeyClaimName)
 	if claim == nil {
 		return refused(noKeyClaim(e.c))
@@ -238,7 +382,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	}
 	credential, err := e.credential(ctx, key, consumers != nil)
 	if err != nil {
-		return nil, nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a credential: %w", err)}
+		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a credential: %w", err)}
 	}
 	if credential == nil {
 		return refused(noCredential(e.c))
@@ -249,11 +393,10 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	}
 	verifier, err := known.verifier(e.c.SecretIsBase64)
 	if err != nil {
-		e.s.o.Log.Warn("credential cannot be used", "credential", known.ID, "why", err)
 		return refused(invalidKey(e.c))
 	}
 	if consumers == nil && !verifier.quick() {
-		return nil, nil, Outcome{Refusal: Failure(), Fault: errMustWait}
+		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 	}
 	if !verifier.verify(t) {
 		return refused(invalidSignature(e.c))
@@ -264,13 +407,15 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	}
 	consumer, err := e.s.consumer(ctx, known.ConsumerID, consumers)
 	if err != nil {
-		return nil, nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading a consumer: %w", err)}
+		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading a consumer: %w", err)}
 	}
 	if consumer == nil {
 		return refused(noConsumer(e.c, key))
 	}
-	id = &Identity{Consumer: consumer.value, CredentialID: known.ID, CredentialKey: known.Key}
-	return &decision{credential: credential, consumer: consumer, validity: valid}, id, Outcome{}
+	return &verified{
+		decision: decision{credential: credential, consumer: consumer, validity: valid},
+		identity: &Identity{Consumer: consumer.value, CredentialID: known.ID, CredentialKey: known.Key},
+	}, Outcome{}
 }
 
 // anonymous lets a request through as the anonymous consumer.
@@ -280,11 +425,19 @@ func (e *Engine) anonymous(ctx context.Context, consumers ConsumerSource) Outcom
 		return Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading the anonymous consumer: %w", err)}
 	}
 	if consumer == nil {
-		no := noAnonymous(e.c)
-		return Outcome{Refusal: no, Fault: fmt.Errorf("config.anonymous: there is no consumer %q", e.c.Anonymous)}
+		return Outcome{Refusal: noAnonymous(e.c), Fault: fmt.Errorf("config.anonymous: there is no consumer %q", e.c.Anonymous)}
 	}
-	id := &Identity{Consumer: consumer.value}
-	return Outcome{Identity: id, Answer: e.s.o.Encode(id)}
+	g := e.guest.Load()
+	if g == nil || g.consumer != consumer {
+		id := &Identity{Consumer: consumer.value}
+		grant := &Grant{Identity: id, Headers: append(id.Headers(), claimHeaders(e.c, nil)...)}
+		if e.c.LogSerialize {
+			grant.Log = &Log{Outcome: "anonymous", Consumer: consumer.value.ID}
+		}
+		g = &guest{consumer: consumer, answer: e.s.o.Encode(grant)}
+		e.guest.Store(g)
+	}
+	return Outcome{Kind: Anonymous, Answer: g.answer}
 }
 
 // credential returns the credential of that key, nil if there is none.
@@ -312,7 +465,7 @@ func (s *Store) loadCredential(ctx context.Context, key string) (*knownCredentia
 	if err != nil || cr == nil {
 		return nil, err
 	}
-	return &knownCredential{Credential: *cr}, nil
+	return &knownCredential{Credential: *cr, log: s.o.Log}, nil
 }
 
 // consumer returns the consumer with that id or username, nil if there is none.

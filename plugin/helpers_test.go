@@ -27,6 +27,7 @@ type world struct {
 	time        time.Time
 	credentials map[string]*plugin.Credential
 	consumers   map[string]*plugin.Consumer
+	published   map[string][]*plugin.PublishedKey // by issuer
 	down        bool
 	lookups     int // of credentials
 	loads       int // of consumers
@@ -57,11 +58,12 @@ func newWorld(t *testing.T) *world {
 	}
 	w.store = plugin.NewStore(plugin.Options{
 		Source: w, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-		Encode: func(id *plugin.Identity) []byte {
+		Keys: w,
+		Encode: func(g *plugin.Grant) plugin.Answer {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.encodings++
-			return fmt.Appendf(nil, "%s %s %s", id.Consumer.ID, id.Consumer.Username, id.CredentialKey)
+			return plugin.Answer{Bytes: []byte(told(g))}
 		},
 		CredentialTTL: ttl, UnknownTTL: 5 * time.Second, Grace: grace, LookupTimeout: time.Second,
 		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1600,
@@ -107,6 +109,43 @@ func (w *world) Consumer(id string) (*plugin.Consumer, error) {
 	defer w.mu.Unlock()
 	w.loads++
 	return w.consumers[id], nil
+}
+
+// Open implements plugin.KeySets.
+func (w *world) Open(issuer, _ string) plugin.KeySet { return keySet{w, issuer} }
+
+type keySet struct {
+	w      *world
+	issuer string
+}
+
+// Keys implements plugin.KeySet.
+func (s keySet) Keys(_ context.Context, keyID string) (keys []*plugin.PublishedKey, err error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if s.w.down {
+		return nil, errDown
+	}
+	for _, k := range s.w.published[s.issuer] {
+		if keyID == "" || k.KeyID == keyID {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+func (s keySet) Close() {}
+
+// ConsumerByCustomID implements plugin.CustomIDSource.
+func (w *world) ConsumerByCustomID(_ context.Context, customID string) (*plugin.Consumer, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.consumers {
+		if c.CustomID == customID {
+			return c, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // as the interface says
 }
 
 func (w *world) engine(t *testing.T, config string) *plugin.Engine {
@@ -155,21 +194,38 @@ func secret(t *testing.T) string {
 	return hex.EncodeToString(b)
 }
 
+// told sums a grant up.
+func told(g *plugin.Grant) string {
+	s := ""
+	if id := g.Identity; id != nil && id.Consumer != nil {
+		s = fmt.Sprintf(" %s %s", id.Consumer.ID, id.Consumer.Username)
+	}
+	if g.Identity != nil {
+		s += " " + g.Identity.CredentialKey
+	}
+	for _, h := range g.Headers {
+		if !strings.HasPrefix(h.Name, "X-Con") && !strings.HasPrefix(h.Name, "X-Cred") && h.Name != plugin.HeaderAnonymous {
+			s += fmt.Sprintf(" %s=%s", h.Name, strings.Join(append(h.Values, h.Value), "|"))
+		}
+	}
+	if g.Groups != nil {
+		s += fmt.Sprintf(" groups=%q", g.Groups)
+	}
+	if g.Log != nil {
+		s += fmt.Sprintf(" log=%v", *g.Log)
+	}
+	return s
+}
+
 // verdict sums an outcome up.
 func verdict(o plugin.Outcome) string {
-	switch {
-	case o.Refusal != nil:
+	if o.Refusal != nil {
 		return fmt.Sprintf("%d %s", o.Refusal.Status, o.Refusal.Body)
-	case o.Aside:
-		return "aside"
-	case o.Answer == nil:
-		return "unidentified"
-	case o.Token == nil:
-		return "anonymous " + string(o.Answer)
-	case o.Cached:
-		return "cached " + string(o.Answer)
 	}
-	return "accepted " + string(o.Answer)
+	if (o.Token != nil) != (o.Kind == plugin.Accepted || o.Kind == plugin.Remembered) {
+		return fmt.Sprintf("%s with token %q", o.Kind, o.Token)
+	}
+	return string(o.Kind) + string(o.Answer.Bytes)
 }
 
 func expect(t *testing.T, o plugin.Outcome, want string) {
@@ -181,7 +237,7 @@ func expect(t *testing.T, o plugin.Outcome, want string) {
 
 const (
 	accepted  = "accepted id-1 alice key"
-	cached    = "cached id-1 alice key"
+	cached    = "remembered id-1 alice key"
 	anonymous = "anonymous id-guest guest "
 )
 

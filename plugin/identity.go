@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"kong-go-jwt/schema"
 )
 
 // The headers that tell the upstream who the caller is
@@ -35,7 +37,7 @@ type Consumer struct {
 
 // Identity is who a request is from. It is read-only.
 type Identity struct {
-	Consumer *Consumer
+	Consumer *Consumer // nil: an issuer's token without a consumer
 	// CredentialID and CredentialKey are empty for the anonymous consumer.
 	CredentialID  string
 	CredentialKey string
@@ -44,8 +46,29 @@ type Identity struct {
 // Anonymous tells whether the identity is that of the anonymous consumer.
 func (id *Identity) Anonymous() bool { return id.CredentialKey == "" }
 
-// Header is a request header to be set, or to be removed if Value is empty.
-type Header struct{ Name, Value string }
+// Header is a request header to be set, to several values if Values has them,
+// or to be removed if there is no value.
+type Header struct {
+	Name, Value string
+	Values      []string
+}
+
+// Grant is what an accepted request is given. It is read-only.
+type Grant struct {
+	Identity *Identity
+	Headers  []Header // all that are to be set or removed
+	Groups   []string // for Kong's ACL plugin
+	Log      *Log     // nil: nothing is to be logged
+}
+
+// Log is what is told of a decision to Kong's logging plugins.
+type Log struct {
+	Outcome    string // accepted, anonymous or refused
+	Reason     string // of a refusal
+	Consumer   string // id
+	Credential string // key
+	Issuer     string
+}
 
 // Headers returns every identity header with the value that tells of id, the
 // same that the bundled plugin sets. A nil id removes them all.
@@ -57,14 +80,26 @@ func (id *Identity) Headers() []Header {
 	if id == nil {
 		return h
 	}
-	h[0].Value = id.Consumer.ID
-	h[1].Value = id.Consumer.CustomID
-	h[2].Value = id.Consumer.Username
+	if id.Consumer != nil {
+		h[0].Value = id.Consumer.ID
+		h[1].Value = id.Consumer.CustomID
+		h[2].Value = id.Consumer.Username
+	}
 	h[3].Value = id.CredentialKey
 	if id.Anonymous() {
 		h[4].Value = "true"
 	}
 	return h
+}
+
+// GuardedHeaders returns the names of all headers that the plugin sets under c,
+// and that a client must not be able to forge.
+func GuardedHeaders(c *schema.Config) []string {
+	names := IdentityHeaders()
+	for _, h := range c.ClaimsToHeaders {
+		names = append(names, h.Header)
+	}
+	return names
 }
 
 // Disguised tells whether name is a header that many upstreams (WSGI, CGI, PHP)
@@ -84,7 +119,8 @@ func Disguised(name string, names []string) bool {
 // Kong would delete that header on its way to the upstream, after this plugin
 // has set it.
 func connectionNames(value []byte, names []string) bool {
-	if len(value) < len("X-Consumer-ID") { // keep-alive, close, upgrade: nearly every request
+	switch string(value) {
+	case "", "keep-alive", "close", "upgrade": // nearly every request
 		return false
 	}
 	for option := range bytes.SplitSeq(value, []byte(",")) {

@@ -46,6 +46,11 @@ type cache[T any] struct {
 	wait  time.Duration // the longest that a lookup takes
 }
 
+func (c *cache[T]) close() {
+	c.known.Stop()
+	c.unknown.Stop()
+}
+
 // peek returns the good entry of that key, or nil with known if it is known that
 // there is none, without a lookup.
 func (c *cache[T]) peek(key string) (e *entry[T], known bool) {

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"sync/atomic"
-	"time"
 )
 
 // KeySets gives access to the keys that issuers publish (RFC 7517). It is safe
@@ -39,5 +38,3 @@ type PublishedKey struct {
 // Retire tells that the issuer publishes the key no more, or that this cannot
 // be known any more. What rests on it is void from now on.
 func (k *PublishedKey) Retire() { k.retired.Store(true) }
-
-func (k *PublishedKey) good(time.Time, uint64) bool { return !k.retired.Load() }

@@ -3,6 +3,7 @@ package plugin
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"kong-go-jwt/schema"
 )
@@ -73,10 +74,12 @@ func jsonBody(fields map[string]string) []byte {
 	return body
 }
 
+const reasonNoToken = "no_token"
+
 func noToken(c *schema.Config) *Refusal {
 	return &Refusal{
 		Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
-		WWWAuthenticate: challenge(c, ""), Reason: "no_token",
+		WWWAuthenticate: challenge(c, ""), Reason: reasonNoToken,
 	}
 }
 
@@ -128,6 +131,40 @@ func noConsumer(c *schema.Config, key string) *Refusal {
 		Status: http.StatusUnauthorized,
 		Body:   messageBody("Could not find consumer for '" + c.KeyClaimName + "=" + key + "'"),
 		Reason: "unknown_consumer",
+	}
+}
+
+func invalidType(c *schema.Config) *Refusal {
+	return unauthorized(c, "invalid_type", "Invalid token type")
+}
+
+func unknownKey(c *schema.Config) *Refusal {
+	return unauthorized(c, "unknown_key", "No key found for the token")
+}
+
+func invalidSubject(c *schema.Config) *Refusal {
+	return unauthorized(c, "invalid_subject", "Invalid 'sub' in claims")
+}
+
+func noIssuedConsumer(c *schema.Config, claim []string) *Refusal {
+	return unauthorized(c, "unknown_consumer", "Could not find consumer for claim '"+strings.Join(claim, ".")+"'")
+}
+
+// insufficientScope tells what would have been enough (RFC 6750 section 3.1).
+func insufficientScope(c *schema.Config) *Refusal {
+	return &Refusal{
+		Status: http.StatusForbidden, Body: messageBody("Insufficient scope"),
+		WWWAuthenticate: challenge(c, `error="insufficient_scope", scope="`+quotable(c.ScopesRequired[0])+`"`),
+		Reason:          "insufficient_scope",
+	}
+}
+
+func missingClaim(c *schema.Config, claim []string) *Refusal {
+	return &Refusal{
+		Status:          http.StatusForbidden,
+		Body:            messageBody("Claim '" + strings.Join(claim, ".") + "' does not have the required value"),
+		WWWAuthenticate: challenge(c, `error="insufficient_scope"`),
+		Reason:          "missing_claim",
 	}
 }
 

@@ -20,6 +20,46 @@ type Config struct {
 	GuardHeaders bool         `json:"guard_headers"`
 	CacheTTL     float64      `json:"cache_ttl"` // seconds; 0: decisions are not cached
 	Credentials  []Credential `json:"credentials"`
+
+	Issuers          []Issuer      `json:"issuers"`
+	AudienceRequired []string      `json:"audience_required"`
+	IssuersAllowed   []string      `json:"issuers_allowed"`
+	ScopesRequired   []string      `json:"scopes_required"`
+	ScopesClaim      []string      `json:"scopes_claim"` // path
+	ClaimsRequired   []ClaimRule   `json:"claims_required"`
+	Leeway           float64       `json:"leeway"` // seconds
+	ClaimsToHeaders  []ClaimHeader `json:"claims_to_headers"`
+	HideCredentials  bool          `json:"hide_credentials"`
+	GroupsClaim      []string      `json:"groups_claim"` // path; empty: none
+	AnonymousOn      []string      `json:"anonymous_on"`
+	Shadow           bool          `json:"shadow"`
+	LogSerialize     bool          `json:"log_serialize"`
+}
+
+// Issuer is an identity provider that publishes its keys (RFC 7517).
+type Issuer struct {
+	Issuer           string   `json:"issuer"`
+	JWKSURI          string   `json:"jwks_uri"` // "": found by OpenID Connect discovery
+	Algorithms       []string `json:"algorithms"`
+	Audience         []string `json:"audience"`       // any of; empty: any
+	ConsumerClaim    []string `json:"consumer_claim"` // path
+	ConsumerBy       string   `json:"consumer_by"`
+	ConsumerOptional bool     `json:"consumer_optional"`
+	Type             string   `json:"type"` // "": any
+}
+
+// ClaimRule asks for a value of a claim.
+type ClaimRule struct {
+	Claim []string `json:"claim"` // path
+	Value string   `json:"value"`
+	Match string   `json:"match"` // equals or contains
+}
+
+// ClaimHeader hands a claim on to the upstream.
+type ClaimHeader struct {
+	Header string   `json:"header"`
+	Claim  []string `json:"claim"`  // path
+	Values string   `json:"values"` // how several are given: comma or repeat
 }
 
 // Credential is a JWT credential kept in the plugin's own configuration, with

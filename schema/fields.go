@@ -12,6 +12,12 @@ func Algorithms() []string {
 	}
 }
 
+// AsymmetricAlgorithms are those whose public keys can be published.
+func AsymmetricAlgorithms() []string { return Algorithms()[3:] }
+
+// path is the type of a path to a claim: the names from the outside in.
+func path() *Field { return &Field{Type: String} }
+
 // Fields is the table of all configuration fields, in the order in which they
 // are documented. Fields that Kong's bundled jwt plugin has too carry its
 // names, types, defaults and meaning (kong/plugins/jwt/schema.lua, 3.9.3).
@@ -99,6 +105,135 @@ func Fields() []Field {
 					Description: "Consumer (id or username) that the credential belongs to.",
 				},
 			}},
+		},
+		{
+			Name: "issuers", Type: Array,
+			Description: "Identity providers that publish their keys. A token whose iss is one of them is verified with that one's keys, and its exp (which it must have) and nbf are always verified; every other token goes by credentials and jwt_secrets.",
+			Elements: &Field{Type: Record, Fields: []Field{
+				{
+					Name: "issuer", Type: String, Required: true,
+					Description: "Value of the iss claim, exactly.",
+				},
+				{
+					Name: "jwks_uri", Type: String, Match: &Pattern{Lua: "^https?://", Go: "^https?://"},
+					Description: "URL of the issuer's JWK Set. Without it, it is found by OpenID Connect discovery at the issuer's URL.",
+				},
+				{
+					Name: "algorithms", Type: Set, Elements: &Field{Type: String, OneOf: AsymmetricAlgorithms()},
+					Default: []string{"RS256"}, LenMin: 1,
+					Description: "Algorithms that tokens of this issuer may be signed with.",
+				},
+				{
+					Name: "audience", Type: Set, Elements: &Field{Type: String},
+					Default:     []string{},
+					Description: "Values of which the aud claim must hold at least one; empty for no check.",
+				},
+				{
+					Name: "consumer_claim", Type: Array, Elements: path(), LenMin: 1,
+					Default:     []string{"sub"},
+					Description: "Path of the claim that tells the consumer.",
+				},
+				{
+					Name: "consumer_by", Type: String, OneOf: []string{"username", "custom_id", "id"},
+					Default:     "username",
+					Description: "What of the consumer that claim holds. For custom_id the Admin API is asked.",
+				},
+				{
+					Name: "consumer_optional", Type: Boolean, Required: true,
+					Default:     false,
+					Description: "Whether a caller for whom there is no consumer is let in all the same, with a credential whose identifier is the sub claim.",
+				},
+				{
+					Name: "type", Type: String,
+					Description: "Value that the typ header must have, for example at+jwt (RFC 9068), with or without application/ before it.",
+				},
+			}},
+		},
+		{
+			Name: "audience_required", Type: Set, Elements: &Field{Type: String},
+			Default:     []string{},
+			Description: "Values of which the aud claim must hold at least one; empty for no check.",
+		},
+		{
+			Name: "issuers_allowed", Type: Set, Elements: &Field{Type: String},
+			Default:     []string{},
+			Description: "Values of which the iss claim must be one; empty for no check.",
+		},
+		{
+			Name: "scopes_required", Type: Set, Elements: &Field{Type: String},
+			Default:     []string{},
+			Description: "Scopes of which the token must have at least one, else the answer is 403. Scopes separated by spaces within one element must be there together.",
+		},
+		{
+			Name: "scopes_claim", Type: Array, Elements: path(), LenMin: 1,
+			Default:     []string{"scope"},
+			Description: "Path of the claim with the token's scopes: a text with spaces between them, or a list.",
+		},
+		{
+			Name: "claims_required", Type: Array,
+			Description: "Claims that must have a certain value, all of them, else the answer is 403.",
+			Elements: &Field{Type: Record, Fields: []Field{
+				{
+					Name: "claim", Type: Array, Elements: path(), LenMin: 1, Required: true,
+					Description: "Path of the claim.",
+				},
+				{
+					Name: "value", Type: String, Required: true,
+					Description: "The value. Numbers and booleans compare by their JSON text.",
+				},
+				{
+					Name: "match", Type: String, OneOf: []string{"equals", "contains"}, Default: "equals",
+					Description: "Whether the claim must be the value, or be a list that contains it.",
+				},
+			}},
+		},
+		{
+			Name: "leeway", Type: Number, Between: &Range{0, 300}, Required: true,
+			Default:     0,
+			Description: "Seconds by which clocks may differ when exp, nbf and, of an issuer's token, iat are verified.",
+		},
+		{
+			Name: "claims_to_headers", Type: Array,
+			Description: "Claims that are handed on in request headers. A header whose claim is absent is removed, so that a client cannot set it.",
+			Elements: &Field{Type: Record, Fields: []Field{
+				{
+					Name: "header", Type: String, Required: true,
+					Match:       &Pattern{Lua: "^[%w!#$%%&'*+.^_`|~-]+$", Go: "^[0-9A-Za-z!#$%&'*+.^_`|~-]+$"},
+					Description: "Name of the header.",
+				},
+				{
+					Name: "claim", Type: Array, Elements: path(), LenMin: 1, Required: true,
+					Description: "Path of the claim. Numbers, booleans and objects are given as their JSON text.",
+				},
+				{
+					Name: "values", Type: String, OneOf: []string{"comma", "repeat"}, Default: "comma",
+					Description: "Whether the values of a list are joined by commas or given in repeated headers.",
+				},
+			}},
+		},
+		{
+			Name: "hide_credentials", Type: Boolean, Required: true,
+			Default:     false,
+			Description: "Whether the token is removed from the request before it goes to the upstream.",
+		},
+		{
+			Name: "groups_claim", Type: Array, Elements: path(),
+			Description: "Path of the claim with the caller's groups, a list or a text, for Kong's ACL plugin.",
+		},
+		{
+			Name: "anonymous_on", Type: Set, Elements: &Field{Type: String, OneOf: []string{"missing", "invalid"}},
+			Default: []string{"missing", "invalid"}, LenMin: 1,
+			Description: "When a request goes on as the anonymous consumer: without a token, with one that is refused, or both.",
+		},
+		{
+			Name: "shadow", Type: Boolean, Required: true,
+			Default:     false,
+			Description: "Whether nobody is refused: requests are only decided and logged, and identified if their token is good. For moving live traffic over; it protects nothing.",
+		},
+		{
+			Name: "log_serialize", Type: Boolean, Required: true,
+			Default:     false,
+			Description: "Whether consumer, credential, issuer, and why a request was refused, go into what Kong's logging plugins write, under go_jwt.",
 		},
 	}
 }

@@ -61,6 +61,9 @@ func (f *Field) kong() map[string]any {
 	if f.Between != nil {
 		m["between"] = []float64{f.Between.Min, f.Between.Max}
 	}
+	if f.Match != nil {
+		m["match"] = f.Match.Lua
+	}
 	if f.LenMin > 0 {
 		m["len_min"] = f.LenMin
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -77,6 +79,8 @@ func (f *Field) check(v any, path string) (any, []error) {
 			return refuse("expected a string")
 		case utf8.RuneCountInString(s) < max(1, f.LenMin):
 			return refuse("length must be at least %d", max(1, f.LenMin))
+		case f.Match != nil && !regexp.MustCompile(f.Match.Go).MatchString(s):
+			return refuse("invalid value: must match %s", f.Match.Go)
 		case f.OneOf != nil && !slices.Contains(f.OneOf, s):
 			return refuse("expected one of: %s", strings.Join(f.OneOf, ", "))
 		}
@@ -154,11 +158,13 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
+// checkTogether checks fields against each other. As in Kong, a set that is not
+// there passes.
 func checkTogether(out map[string]any) (errs []error) {
 	for _, c := range Conditionals() {
 		n, _ := number(out[c.If])
-		set, _ := out[c.Then].([]any)
-		if n > 0 && !slices.Contains(set, any(c.Contains)) {
+		set, ok := out[c.Then].([]any)
+		if ok && n > 0 && !slices.Contains(set, any(c.Contains)) {
 			errs = append(errs, fmt.Errorf("config.%s: expected to contain: %s (config.%s is set)", c.Then, c.Contains, c.If))
 		}
 	}
@@ -183,5 +189,34 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s.public_key: required field missing (algorithm %s)", path, cr.Algorithm))
 		}
 	}
+	for i, is := range c.Issuers {
+		path := fmt.Sprintf("config.issuers[%d].issuer", i+1)
+		if slices.ContainsFunc(c.Issuers[:i], func(o Issuer) bool { return o.Issuer == is.Issuer }) {
+			errs = append(errs, fmt.Errorf("%s: another issuer has the same name", path))
+		}
+		if u, err := url.Parse(is.Issuer); is.JWKSURI == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+			errs = append(errs, fmt.Errorf("%s: must be an https URL, or jwks_uri be set", path))
+		}
+	}
+	for i, h := range c.ClaimsToHeaders {
+		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
+		name := strings.ReplaceAll(strings.ToLower(h.Header), "_", "-")
+		if slices.Contains(reservedHeaders(), name) || strings.HasPrefix(name, "x-forwarded-") {
+			errs = append(errs, fmt.Errorf("%s: this header has a meaning of its own", path))
+		}
+		if slices.ContainsFunc(c.ClaimsToHeaders[:i], func(o ClaimHeader) bool { return strings.EqualFold(o.Header, h.Header) }) {
+			errs = append(errs, fmt.Errorf("%s: another claim goes into the same header", path))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// reservedHeaders are the headers that no claim may be put into: what decides
+// how the request is read, and what tells of Kong's consumer.
+func reservedHeaders() []string {
+	return []string{
+		"authorization", "connection", "content-length", "cookie", "expect", "host", "keep-alive", "proxy-authorization",
+		"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-real-ip",
+		"x-consumer-id", "x-consumer-custom-id", "x-consumer-username", "x-credential-identifier", "x-anonymous-consumer",
+	}
 }

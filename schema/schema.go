@@ -34,6 +34,7 @@ type Field struct {
 	Required    bool   // an explicit null is refused
 	OneOf       []string
 	Between     *Range
+	Match       *Pattern
 	LenMin      int     // least number of elements, or of characters; strings are never empty
 	Elements    *Field  // of a Set or Array
 	Fields      []Field // of a Record
@@ -42,6 +43,10 @@ type Field struct {
 	// where Kong's keyring does that.
 	Referenceable, Encrypted bool
 }
+
+// Pattern is what a string must match, as Kong's Lua pattern and as the same
+// regular expression.
+type Pattern struct{ Lua, Go string }
 
 // Range is an inclusive range of numbers.
 type Range struct{ Min, Max float64 }

@@ -1,0 +1,176 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"kong-go-jwt/schema"
+)
+
+// issuer is an identity provider whose published keys are trusted.
+type issuer struct {
+	schema.Issuer
+
+	keys KeySet
+}
+
+// maxCandidates is how many keys a signature is tried with if its token names
+// none.
+const maxCandidates = 4
+
+// verifyIssued decides whether a token of a trusted issuer is accepted.
+func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consumers ConsumerSource) (*verified, Outcome) {
+	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no} }
+	if consumers == nil { // a signature with a public key is never quick
+		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
+	}
+	if !typeHolds(t, is.Type) {
+		return refused(invalidType(e.c))
+	}
+	if !slices.Contains(is.Algorithms, t.alg) {
+		return refused(invalidAlgorithm(e.c))
+	}
+	keyID, ok := t.header["kid"].(string)
+	if !ok && t.header["kid"] != nil {
+		return refused(unknownKey(e.c))
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
+	defer cancel()
+	keys, err := is.keys.Keys(ctx, keyID)
+	if err != nil {
+		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err)}
+	}
+	key, tried := verifyingKey(t, keys)
+	switch {
+	case tried == 0:
+		return refused(unknownKey(e.c))
+	case key == nil:
+		return refused(invalidSignature(e.c))
+	}
+	v := &verified{decision: decision{key: key}, issuer: is.Issuer.Issuer}
+	var faults map[string]string
+	if v.validity, faults = checkIssuedClaims(e.c, t, e.s.o.Now()); faults == nil && !audienceHolds(t, is.Audience) {
+		faults = map[string]string{"aud": audienceNotAllowed}
+	}
+	if faults != nil {
+		return refused(invalidClaims(e.c, faults))
+	}
+	consumer, out := e.issuedConsumer(ctx, is, t, consumers)
+	if out.Refusal != nil {
+		return nil, out
+	}
+	sub, _ := t.claims["sub"].(string)
+	v.identity = &Identity{CredentialID: sub, CredentialKey: sub}
+	if consumer != nil {
+		v.consumer, v.identity.Consumer = consumer, consumer.value
+	}
+	if sub == "" {
+		if consumer == nil {
+			return refused(invalidSubject(e.c))
+		}
+		v.identity.CredentialID, v.identity.CredentialKey = consumer.value.ID, consumer.value.ID
+	}
+	return v, Outcome{}
+}
+
+// verifyingKey returns the key that the signature verifies with, and how many
+// were fit for being tried (RFC 8725 sections 3.1 and 3.2).
+func verifyingKey(t *token, keys []*PublishedKey) (key *PublishedKey, tried int) {
+	for _, k := range keys {
+		if k.retired.Load() || k.Algorithm != "" && k.Algorithm != t.alg {
+			continue
+		}
+		verifier, err := newPublicKeyVerifier(t.alg, k.Key)
+		if err != nil {
+			continue
+		}
+		if tried++; tried > maxCandidates {
+			return nil, tried
+		}
+		if verifier.verify(t) {
+			return k, tried
+		}
+	}
+	return nil, tried
+}
+
+// typeHolds compares the typ header, which is a media type whose "application/"
+// may be left out (RFC 7515 section 4.1.9, RFC 9068 section 4).
+func typeHolds(t *token, want string) bool {
+	typ, _ := t.header["typ"].(string)
+	short := func(s string) string { return strings.TrimPrefix(strings.ToLower(s), "application/") }
+	return want == "" || short(typ) == short(want)
+}
+
+// checkIssuedClaims verifies the registered claims of an issuer's token, asked
+// for or not: exp must be there, nbf and iat are held against the clock.
+func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, map[string]string) {
+	issued := *c
+	issued.ClaimsToVerify = []string{"exp"}
+	if t.claims["nbf"] != nil {
+		issued.ClaimsToVerify = append(issued.ClaimsToVerify, "nbf")
+	}
+	v, faults := checkClaims(&issued, t, now)
+	if faults != nil {
+		return v, faults
+	}
+	if t.claims["iat"] != nil {
+		iat, ok := t.number("iat")
+		switch {
+		case !ok:
+			return v, map[string]string{"iat": notNumber}
+		case iat-c.Leeway > wholeSeconds(now):
+			return v, map[string]string{"iat": "token issued in the future"}
+		}
+		v.notBefore = math.Max(v.notBefore, iat-c.Leeway)
+	}
+	return v, nil
+}
+
+// issuedConsumer finds the consumer of an issuer's token; nil without a refusal
+// where there is none and none is needed.
+func (e *Engine) issuedConsumer(ctx context.Context, is *issuer, t *token, consumers ConsumerSource) (*entry[Consumer], Outcome) {
+	claim, _ := claimAt(t.claims, is.ConsumerClaim).(string)
+	var consumer *entry[Consumer]
+	var err error
+	if claim != "" {
+		consumer, err = e.consumerBy(ctx, is.ConsumerBy, claim, consumers)
+	}
+	switch {
+	case err != nil:
+		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a consumer: %w", err)}
+	case consumer == nil && !is.ConsumerOptional:
+		return nil, Outcome{Refusal: noIssuedConsumer(e.c, is.ConsumerClaim)}
+	}
+	return consumer, Outcome{}
+}
+
+var errNoSource = errors.New("there is no Admin API to look up custom_id")
+
+// consumerBy finds a consumer by what a claim tells of it, and by nothing else:
+// Kong's load_consumer takes ids and usernames alike.
+func (e *Engine) consumerBy(ctx context.Context, by, value string, consumers ConsumerSource) (*entry[Consumer], error) {
+	if by == "custom_id" {
+		source, ok := e.s.o.Source.(CustomIDSource)
+		if !ok {
+			return nil, errNoSource
+		}
+		if consumer, known := e.s.customIDs.peek(value); known {
+			return consumer, nil
+		}
+		return e.s.customIDs.find(ctx, value, true, source.ConsumerByCustomID)
+	}
+	consumer, err := e.s.consumer(ctx, value, consumers)
+	if err != nil || consumer == nil {
+		return nil, err
+	}
+	if c := consumer.value; by == "id" && c.ID == value || by == "username" && c.Username == value {
+		return consumer, nil
+	}
+	return nil, nil //nolint:nilnil // no error, and nothing found
+}
