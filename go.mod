@@ -10,6 +10,7 @@ require (
 	github.com/jellydator/ttlcache/v3 v3.4.1
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0
+	golang.org/x/time v0.16.0
 	google.golang.org/protobuf v1.36.12
 )
 

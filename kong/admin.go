@@ -14,8 +14,9 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"kong-go-jwt/plugin"
@@ -31,6 +32,8 @@ type AdminOptions struct {
 	Timeout time.Duration
 	// AtOnce is how many requests may be under way.
 	AtOnce int
+	// Rate is how many keys of which nothing is known may be looked up a second.
+	Rate int
 }
 
 // Admin looks credentials up at Kong's Admin API. It is safe for concurrent use.
@@ -40,10 +43,19 @@ type Admin struct {
 	client *http.Client
 	turns  chan struct{}
 
-	uuidMu      sync.Mutex
-	uuidAsOf    time.Time
-	uuidKeyed   map[string]*plugin.Credential
-	uuidListing error
+	uuids listing
+}
+
+// listing is what is known of credentials whose keys look like ids.
+type listing struct {
+	turn  chan struct{} // held by who lists, or looks what was listed
+	asOf  time.Time     // zero: never
+	keyed map[string]*plugin.Credential
+	err   error
+
+	// outdated counts the changes of configuration.
+	outdated atomic.Uint64
+	seen     uint64 // what outdated was when the listing began
 }
 
 var (
@@ -65,7 +77,7 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		return nil, fmt.Errorf("admin-url: %q is not an http or https URL", o.URL)
 	}
 	transport := &http.Transport{
-		MaxConnsPerHost:     o.AtOnce,
+		MaxConnsPerHost:     o.AtOnce + 1, // and one to watch by
 		MaxIdleConnsPerHost: o.AtOnce,
 		IdleConnTimeout:     time.Minute,
 		TLSHandshakeTimeout: o.Timeout,
@@ -83,6 +95,7 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 	}
 	a := &Admin{
 		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce),
+		uuids: listing{turn: make(chan struct{}, 1)},
 		client: &http.Client{
 			Transport: transport,
 			Timeout:   o.Timeout,
@@ -182,22 +195,31 @@ func (a *Admin) ConsumerByCustomID(ctx context.Context, customID string) (*plugi
 // (kong/tools/uuid.lua).
 var isUUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
+// listEvery is how often all credentials are listed at most, but for changes of
+// the configuration. It is as long as it is remembered by default that there is
+// no credential of some key.
+const listEvery = 5 * time.Second
+
 // uuidCredential finds a credential whose key looks like an id. The Admin API
 // has no way to ask for one, so all are listed, rarely, and the few with such
 // keys are kept.
 func (a *Admin) uuidCredential(ctx context.Context, key string) (*plugin.Credential, error) {
-	const every = time.Second
-	a.uuidMu.Lock()
-	defer a.uuidMu.Unlock()
-	if time.Since(a.uuidAsOf) > every {
-		a.uuidKeyed, a.uuidListing = a.listUUIDKeyed(ctx)
-		a.uuidAsOf = time.Now()
+	l := &a.uuids
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("admin api: busy: %w", ctx.Err())
 	}
-	return a.uuidKeyed[key], a.uuidListing
+	if now := l.outdated.Load(); now != l.seen || time.Since(l.asOf) > listEvery {
+		l.keyed, l.err = a.listUUIDKeyed(ctx)
+		l.asOf, l.seen = time.Now(), now
+	}
+	return l.keyed[key], l.err
 }
 
 func (a *Admin) listUUIDKeyed(ctx context.Context) (map[string]*plugin.Credential, error) {
-	const pageSize, maxPages = 200, 500
+	const pageSize, maxPages = 500, 200
 	found := make(map[string]*plugin.Credential)
 	offset := ""
 	for range maxPages {
@@ -205,7 +227,7 @@ func (a *Admin) listUUIDKeyed(ctx context.Context) (map[string]*plugin.Credentia
 			Data   []jwtSecret `json:"data"`
 			Offset string      `json:"offset"`
 		}
-		query := url.Values{"size": {fmt.Sprint(pageSize)}}
+		query := url.Values{"size": {strconv.Itoa(pageSize)}}
 		if offset != "" {
 			query.Set("offset", offset)
 		}
@@ -231,15 +253,14 @@ func (a *Admin) ConfigurationHash(ctx context.Context) (string, error) {
 	var status struct {
 		Hash string `json:"configuration_hash"`
 	}
-	found, err := a.get(ctx, "/status", &status)
+	found, err := a.ask(ctx, "/status", &status) // out of turn: credentials are revoked by it
 	if err == nil && !found {
 		err = errors.New("admin api: no /status")
 	}
 	return status.Hash, err
 }
 
-// get asks for a path and decodes the answer. It reports false where Kong has
-// nothing under that path. Errors hold no answer and no token.
+// get is ask, when it is its turn.
 func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
@@ -249,6 +270,12 @@ func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err e
 	case <-ctx.Done():
 		return false, fmt.Errorf("admin api: busy: %w", ctx.Err())
 	}
+	return a.ask(ctx, path, to)
+}
+
+// ask asks for a path and decodes the answer. It reports false where Kong has
+// nothing under that path. Errors hold no answer and no token.
+func (a *Admin) ask(ctx context.Context, path string, to any) (found bool, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.base+path, http.NoBody)
 	if err != nil {
 		return false, fmt.Errorf("admin api: %w", err)
@@ -311,6 +338,7 @@ func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func(
 			wait = rarely * interval
 		case hash != last:
 			last = hash
+			a.uuids.outdated.Add(1)
 			changed()
 		}
 	}

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"context"
 	"io"
 
 	"kong-go-jwt/plugin"
@@ -91,4 +92,9 @@ func LoadConsumerBytes(id string) []byte {
 	var b batch
 	b.loadConsumer(id)
 	return b.bytes
+}
+
+// Strangers opens newStrangers to tests.
+func Strangers(perSecond, atOnce int) func(context.Context) (func(), error) {
+	return newStrangers(perSecond, atOnce).admit
 }

@@ -88,6 +88,15 @@ func (f *frameReader) has(n int) (bool, error) {
 	return true, nil
 }
 
+// partial tells whether a part of a frame has arrived.
+func (f *frameReader) partial() bool {
+	at := f.start
+	for at+4 <= f.end {
+		at += 4 + int(binary.LittleEndian.Uint32(f.buf[at:]))
+	}
+	return at != f.end
+}
+
 // release gives up all frames handed out.
 func (f *frameReader) release() {
 	if f.start == f.end {

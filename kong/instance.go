@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -121,12 +122,10 @@ func status(in *instance) *pb.RpcReturn_InstanceStatus {
 // have Kong try again on each.
 func (s *instances) start(config []byte) *instance {
 	in := &instance{started: time.Now()}
-	c, err := schema.Parse(config)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil {
-		in.shared, err = s.share(c)
-	}
+	var err error
+	in.shared, err = s.prepare(config)
 	if err != nil {
 		s.log.Error("configuration refused: every request of this plugin is answered 500", "why", err)
 	} else {
@@ -142,6 +141,20 @@ func (s *instances) start(config []byte) *instance {
 	s.byID.Store(in.id, in)
 	s.n++
 	return in
+}
+
+// prepare returns the engine of a configuration.
+func (s *instances) prepare(config []byte) (sh *shared, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			sh, err = nil, fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
+		}
+	}()
+	c, err := schema.Parse(config)
+	if err != nil {
+		return nil, err
+	}
+	return s.share(c)
 }
 
 // share returns the engine of c, made if there is none yet.

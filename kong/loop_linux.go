@@ -30,6 +30,9 @@ import (
 // works them off one after the other, so nothing is gained by being quick: then
 // the loop sleeps a little before it looks again (see pause), and finds much at
 // once. A worker with few events is served without delay.
+//
+// Goroutines are bounded by Kong's connections, and the threads in which one of
+// them waits for Kong by waitersAtOnce.
 
 // accept serves connections with one loop for two CPUs, since Kong needs the
 // others.
@@ -47,8 +50,9 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 	}
 	var done sync.WaitGroup
 	defer done.Wait()
+	waiters := make(chan struct{}, waitersAtOnce)
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		o, err := newLoop(ctx, s, int(file.Fd())) //nolint:gosec // a descriptor
+		o, err := newLoop(ctx, s, int(file.Fd()), waiters) //nolint:gosec // a descriptor
 		if err != nil {
 			return err
 		}
@@ -74,6 +78,7 @@ type loop struct {
 	open     map[int32]*served
 	draining bool
 	stopped  bool
+	waiters  chan struct{} // see descriptor
 
 	workers map[int32]*worker // by process id
 	owing   int               // workers that owe something
@@ -89,6 +94,7 @@ type served struct {
 	session
 	fd      int32
 	waiting bool // an event has begun, and waits for answers
+	away    bool // a goroutine serves it
 	owed    bool // Kong will send something without being asked for more
 	retired bool // half-closed: what still comes is not served
 	worker  *worker
@@ -101,7 +107,7 @@ type worker struct {
 	owed  int // connections on which it owes something
 }
 
-func newLoop(ctx context.Context, s *Server, listener int) (*loop, error) {
+func newLoop(ctx context.Context, s *Server, listener int, waiters chan struct{}) (*loop, error) {
 	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create: %w", err)
@@ -110,10 +116,16 @@ func newLoop(ctx context.Context, s *Server, listener int) (*loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	o := &loop{ctx: ctx, server: s, poll: poll, listener: listener, wake: wake, open: make(map[int32]*served), workers: make(map[int32]*worker), each: pauseStart}
-	// EPOLLEXCLUSIVE: a new connection wakes one loop only.
-	return o, errors.Join(o.watch(wake, unix.EPOLLIN), o.watch(listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE))
+	o := &loop{
+		ctx: ctx, server: s, poll: poll, listener: listener, wake: wake, waiters: waiters,
+		open: make(map[int32]*served), workers: make(map[int32]*worker), each: pauseStart,
+	}
+	return o, errors.Join(o.watch(wake, unix.EPOLLIN), o.listen())
 }
+
+// listen watches the listener. EPOLLEXCLUSIVE: a new connection wakes one loop
+// only.
+func (o *loop) listen() error { return o.watch(o.listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE) }
 
 func (o *loop) watch(fd int, events uint32) error {
 	err := unix.EpollCtl(o.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // a descriptor
@@ -160,7 +172,9 @@ func (o *loop) retire(c *served) {
 func (o *loop) stop() {
 	o.stopped = true
 	for _, c := range o.open {
-		o.close(c)
+		if !c.away { // else its descriptor is in use, and ends with the process
+			o.close(c)
+		}
 	}
 }
 
@@ -260,12 +274,14 @@ func (o *loop) accept() {
 	if err != nil {
 		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ECONNABORTED) && !errors.Is(err, unix.EINTR) {
 			o.server.faults.log(o.server.log, "accepting a connection", err)
+			o.rest()
 		}
 		return
 	}
 	c := &served{fd: int32(fd)} //nolint:gosec // a descriptor
-	c.session = session{server: o.server, conn: descriptor(fd), mustNot: true}
-	c.in.r = descriptor(fd)
+	stream := descriptor{fd, o.waiters}
+	c.session = session{server: o.server, conn: stream, mustNot: true}
+	c.in.r = stream
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
 		o.server.faults.log(o.server.log, "accepting a connection", err)
 		_ = unix.Close(fd) //nolint:errcheck // nothing to be done about it
@@ -282,6 +298,21 @@ func (o *loop) accept() {
 	}
 	c.worker.conns++
 	o.open[c.fd] = c
+}
+
+// rest does not listen for a moment: out of descriptors, or of memory, the loop
+// would be told of the same connection over and over.
+func (o *loop) rest() {
+	const moment = 100 * time.Millisecond
+	o.unwatch(o.listener)
+	time.AfterFunc(moment, func() {
+		o.do(func() {
+			if err := o.listen(); err != nil {
+				o.server.log.Error("listening", "why", err)
+				os.Exit(1) // Kong starts another
+			}
+		})
+	})
 }
 
 func (o *loop) close(c *served) {
@@ -308,6 +339,9 @@ func (o *loop) end(c *served, err error) {
 // that was.
 func (o *loop) readable(c *served) {
 	err := c.in.fill(1)
+	if errors.Is(err, io.EOF) && !c.retired && c.in.partial() {
+		err = io.ErrUnexpectedEOF
+	}
 	if err == nil && c.retired {
 		c.in.discard()
 	} else if err == nil {
@@ -335,7 +369,7 @@ func (o *loop) advance(c *served) error {
 			if frame == nil || err != nil {
 				return err
 			}
-			isEvent, err := c.begin(frame)
+			isEvent, err := c.beginSafely(frame)
 			if err != nil {
 				return err
 			}
@@ -381,11 +415,13 @@ func (s *session) nextCall() ([]byte, error) {
 // handOver has a goroutine serve the rest of an event that must wait.
 func (o *loop) handOver(c *served) {
 	o.unwatch(int(c.fd))
+	c.away = true
 	go func() {
 		c.mustNot = false
 		err := c.finish(o.ctx)
 		c.mustNot = true
 		o.do(func() {
+			c.away = false
 			if err == nil {
 				err = o.watch(int(c.fd), unix.EPOLLIN)
 			}
@@ -406,16 +442,29 @@ func (o *loop) handOver(c *served) {
 	}()
 }
 
-// descriptor is a non-blocking socket. Its methods wait where they must.
-type descriptor int
+// descriptor is a non-blocking socket. Its methods wait where they must, for
+// which they need a thread: a waiter.
+type descriptor struct {
+	fd      int
+	waiters chan struct{}
+}
+
+const (
+	waitersAtOnce = 256
+	// waitMost is for how long Kong may not read, or not answer. It gives a
+	// plugin server as much time.
+	waitMost = 60 * time.Second
+)
 
 // Read implements io.Reader.
 func (d descriptor) Read(b []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(d), b)
+		n, err := unix.Read(d.fd, b)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			d.wait(unix.POLLIN)
+			if err := d.wait(unix.POLLIN); err != nil {
+				return 0, err
+			}
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return 0, err
@@ -427,13 +476,16 @@ func (d descriptor) Read(b []byte) (int, error) {
 	}
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. What an event writes fits into a socket's buffer,
+// so that it does not wait unless something is very wrong.
 func (d descriptor) Write(b []byte) (written int, err error) {
 	for written < len(b) {
-		n, err := unix.Write(int(d), b[written:])
+		n, err := unix.Write(d.fd, b[written:])
 		switch {
 		case errors.Is(err, unix.EAGAIN):
-			d.wait(unix.POLLOUT)
+			if err := d.wait(unix.POLLOUT); err != nil {
+				return written, err
+			}
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return written, err
@@ -444,6 +496,14 @@ func (d descriptor) Write(b []byte) (written int, err error) {
 	return written, nil
 }
 
-func (d descriptor) wait(events int16) {
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(d), Events: events}}, -1) //nolint:errcheck,gosec // the next call tells
+var errNoAnswer = errors.New("an event is not gone on with")
+
+func (d descriptor) wait(events int16) error {
+	d.waiters <- struct{}{}
+	defer func() { <-d.waiters }()
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(d.fd), Events: events}}, int(waitMost.Milliseconds())) //nolint:gosec // a descriptor
+	if n == 0 && err == nil {
+		return errNoAnswer
+	}
+	return nil // the next call tells
 }

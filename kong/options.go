@@ -40,6 +40,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.StringVar(&o.Admin.CAFile, "admin-ca", "", "`file` with PEM certificates to trust for an https Admin API")
 	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
 	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
+	f.IntVar(&o.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")
 	f.DurationVar(&o.Store.CredentialTTL, "credential-ttl", 30*time.Second, "for how long a credential or consumer is used before it is looked up again")
 	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "for how long it is remembered that there is no such credential")
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")
@@ -75,6 +76,7 @@ func (o *Options) check(f *flag.FlagSet) error {
 		value int
 	}{
 		{"admin-connections", o.Admin.AtOnce},
+		{"admin-rate", o.Admin.Rate},
 		{"credential-entries", o.Store.CredentialEntries},
 		{"cache-entries", o.Store.DecisionEntries},
 	} {

@@ -28,7 +28,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 		if admin, err = NewAdmin(o.Admin); err != nil {
 			return fmt.Errorf("-%w", err)
 		}
-		o.Store.Source = admin
+		o.Store.Source, o.Store.Admit = admin, newStrangers(o.Admin.Rate, o.Admin.AtOnce).admit
 	}
 	server, store := NewServer(o.Store, version)
 	defer store.Close()

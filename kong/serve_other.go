@@ -71,7 +71,7 @@ func (s *session) serve(ctx context.Context) error {
 			return ended(err)
 		}
 		s.server.busy.Add(1)
-		isEvent, err := s.begin(frame)
+		isEvent, err := s.beginSafely(frame)
 		if isEvent && err == nil {
 			err = s.finish(ctx)
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type Server struct {
 	instances *instances
 	faults    limiter
 	shadowed  limiter
+	panics    limiter
 	// noVariable: the nginx variable is not set up. That cannot change while
 	// the process lives, since Kong starts a new one at each reload.
 	noVariable atomic.Bool
@@ -91,6 +93,11 @@ func (s *Server) drain(limit time.Duration) {
 			idle, calls = 0, now
 		}
 	}
+}
+
+// panicked tells of a panic that was recovered from.
+func (s *Server) panicked(fault any) {
+	s.panics.log(s.log, "panic", fmt.Errorf("%v\n%s", fault, debug.Stack()))
 }
 
 // limiter lets at most one line a second into the log, and counts the rest.

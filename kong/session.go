@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime/debug"
 	"syscall"
 
 	"kong-go-jwt/plugin"
@@ -83,6 +82,17 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 	return true, s.write(r.plain.bytes)
 }
 
+// beginSafely is begin, but that a panic ends this call alone.
+func (s *session) beginSafely(frame []byte) (isEvent bool, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.server.panicked(fault)
+			err = s.exit(plugin.Failure(), nil)
+		}
+	}()
+	return s.begin(frame)
+}
+
 // awaited is how many answers finish needs.
 func (s *session) awaited() int {
 	if s.variables {
@@ -97,7 +107,7 @@ func (s *session) finish(ctx context.Context) (err error) {
 	s.asked, s.got = s.awaited(), 0
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.server.log.Error("panic", "fault", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			s.server.panicked(fault)
 			err = s.exit(plugin.Failure(), nil)
 		}
 	}()

@@ -46,13 +46,16 @@ type CustomIDSource interface {
 type knownCredential struct {
 	Credential
 
-	log       *slog.Logger           // nil: faults are told otherwise
+	log       *slog.Logger
+	own       bool                   // from the configuration: faults are told otherwise
 	answer    atomic.Pointer[Answer] // see verified.shared
 	once      [2]sync.Once           // of secret_is_base64 false and true
 	verifiers [2]*verifier
 	faults    [2]error
 }
 
+// verifier returns what checks signatures with k's key. That this cannot be
+// used, or is weak, is told once.
 func (k *knownCredential) verifier(secretIsBase64 bool) (*verifier, error) {
 	i := 0
 	if secretIsBase64 {
@@ -60,8 +63,11 @@ func (k *knownCredential) verifier(secretIsBase64 bool) (*verifier, error) {
 	}
 	k.once[i].Do(func() {
 		k.verifiers[i], k.faults[i] = newVerifier(&k.Credential, secretIsBase64)
-		if k.log != nil && k.faults[i] != nil {
-			k.log.Warn("credential cannot be used", "credential", k.ID, "why", k.faults[i])
+		switch err := k.faults[i]; {
+		case err != nil && !k.own:
+			k.log.Warn("credential cannot be used", "credential", k.ID, "why", err)
+		case err == nil && k.verifiers[i].weak():
+			k.log.Warn("credential has a secret that is shorter than the hash (RFC 7518 section 3.2)", "credential", k.ID)
 		}
 	})
 	return k.verifiers[i], k.faults[i]

@@ -22,11 +22,16 @@ import (
 )
 
 // Options are what a [Store] is made from. Every field must be set, but for
-// Source.
+// Source and Admit.
 type Options struct {
 	// Source is where credentials are looked up that are not in the plugin's
 	// configuration. Nil: nowhere.
 	Source CredentialSource
+	// Admit gives leave to ask Source for something of which nothing is known, so
+	// that a flood of made-up keys stays within bounds. It may wait as long as ctx
+	// allows; an error means that there is no leave. done is called after the
+	// lookup. Nil: leave is always given.
+	Admit func(ctx context.Context) (done func(), err error)
 	// Keys gives access to the keys of Config.Issuers. Nil: an engine with
 	// issuers cannot be made.
 	Keys KeySets
@@ -69,10 +74,12 @@ type Store struct {
 func NewStore(o Options) *Store {
 	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries)}
 	s.credentials = newCache(s, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
+	s.credentials.admit = o.Admit
 	sameConsumer := func(a, b *Consumer) bool {
 		return a.ID == b.ID && a.Username == b.Username && a.CustomID == b.CustomID && slices.Equal(a.Tags, b.Tags)
 	}
 	s.consumers, s.customIDs = newCache(s, sameConsumer), newCache(s, sameConsumer)
+	s.customIDs.admit = o.Admit
 	return s
 }
 
@@ -139,7 +146,7 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		issuers: make(map[string]*issuer, len(c.Issuers)),
 	}
 	for i, cr := range c.Credentials {
-		k := &knownCredential{Credential: Credential{
+		k := &knownCredential{log: s.o.Log, own: true, Credential: Credential{
 			ID: cr.Key, Key: cr.Key, Algorithm: cr.Algorithm,
 			Secret: cr.Secret, PublicKey: cr.PublicKey, ConsumerID: cr.Consumer,
 		}}

@@ -29,6 +29,7 @@ type world struct {
 	consumers   map[string]*plugin.Consumer
 	published   map[string][]*plugin.PublishedKey // by issuer
 	down        bool
+	panics      bool
 	lookups     int // of credentials
 	loads       int // of consumers
 	encodings   int
@@ -56,8 +57,15 @@ func newWorld(t *testing.T) *world {
 			"guest": {ID: "id-guest", Username: "guest"},
 		},
 	}
+	w.admit(t, nil)
+	return w
+}
+
+// admit makes the world's store anew, with that gate before it.
+func (w *world) admit(t *testing.T, gate func(context.Context) (func(), error)) {
+	t.Helper()
 	w.store = plugin.NewStore(plugin.Options{
-		Source: w, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Admit: gate, Source: w, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Keys: w,
 		Encode: func(g *plugin.Grant) plugin.Answer {
 			w.mu.Lock()
@@ -69,7 +77,6 @@ func newWorld(t *testing.T) *world {
 		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1600,
 	})
 	t.Cleanup(w.store.Close)
-	return w
 }
 
 func (w *world) now() time.Time {
@@ -97,6 +104,9 @@ func (w *world) Credential(_ context.Context, key string) (*plugin.Credential, e
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.lookups++
+	if w.panics {
+		panic("of a test")
+	}
 	if w.down {
 		return nil, errDown
 	}

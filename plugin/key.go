@@ -88,6 +88,14 @@ func (v *verifier) quick() bool {
 	return symmetric
 }
 
+// weak tells whether the key is an HMAC secret that is shorter than the hash,
+// which RFC 7518 section 3.2 forbids and the bundled plugin takes.
+func (v *verifier) weak() bool {
+	method, symmetric := v.method.(*jwt.SigningMethodHMAC)
+	secret, _ := v.key.([]byte)
+	return symmetric && len(secret) < method.Hash.Size()
+}
+
 func (v *verifier) verify(t *token) bool {
 	return v.method.Verify(t.signed, t.signature, v.key) == nil
 }

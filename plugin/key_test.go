@@ -151,8 +151,8 @@ func TestSecrets(t *testing.T) {
 	badKey, badSignature := message(401, "Invalid key/secret"), message(401, "Invalid signature")
 	bytes := "\xfb\xff\xbf secret of bytes"
 	for name, tt := range map[string]struct{ config, stored, signedWith, want string }{
-		"text":                    {`{}`, "secret", "secret", accepted},
-		"other text":              {`{}`, "secret", "secret ", badSignature},
+		"text":                    {`{}`, "plain text", "plain text", accepted},
+		"other text":              {`{}`, "plain text", "plain text ", badSignature},
 		"empty":                   {`{}`, "", "", badKey},
 		"base64url":               {`{"secret_is_base64":true}`, base64.RawURLEncoding.EncodeToString([]byte(bytes)), bytes, accepted},
 		"base64 of the other one": {`{"secret_is_base64":true}`, base64.StdEncoding.EncodeToString([]byte(bytes)), bytes, accepted},

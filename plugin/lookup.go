@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ type cache[T any] struct {
 	flights singleflight.Group
 
 	now   func() time.Time
+	admit func(context.Context) (done func(), err error) // see Options.Admit
 	epoch *atomic.Uint64
 	same  func(a, b *T) bool
 	ttl   time.Duration // how long a found one is good
@@ -101,7 +103,7 @@ func (c *cache[T]) ahead(now time.Time, key string, e *entry[T], load func(conte
 // look does a lookup and remembers what comes of it.
 func (c *cache[T]) look(ctx context.Context, key string, old *entry[T], load func(context.Context, string) (*T, error)) (*entry[T], error) {
 	epoch := c.epoch.Load() // before the lookup: what it finds may already be outdated after
-	value, err := load(ctx, key)
+	value, err := c.load(ctx, key, old == nil, load)
 	now := c.now()
 	switch {
 	case err != nil && old != nil && now.Before(old.confirmed.Add(c.ttl+c.grace)):
@@ -127,6 +129,26 @@ func (c *cache[T]) look(ctx context.Context, key string, old *entry[T], load fun
 	old.arm(now, c.ttl*3/4, c.ttl, epoch)
 	c.known.Set(key, old, ttlcache.DefaultTTL)
 	return old, nil
+}
+
+// load calls load, with leave if the key is that of a stranger. It takes a
+// panic for an error: on the goroutine of a flight it would end the process.
+func (c *cache[T]) load(ctx context.Context, key string, stranger bool, load func(context.Context, string) (*T, error)) (value *T, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			value, err = nil, fmt.Errorf("panic: %v", fault)
+		}
+	}()
+	if stranger && c.admit != nil {
+		waiting, cancel := context.WithTimeout(ctx, c.wait)
+		defer cancel()
+		done, err := c.admit(waiting)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+	}
+	return load(ctx, key)
 }
 
 // arm makes e good for some time from now on, and due to be refreshed sooner.

@@ -1,0 +1,43 @@
+package kong
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/time/rate"
+)
+
+// strangers bounds the lookups of keys of which nothing is known, which anyone
+// can make the plugin do by making keys up: how many there are a second, and how
+// many at once, so that turns are left for credentials that are known.
+type strangers struct {
+	rate  *rate.Limiter
+	turns chan struct{}
+}
+
+// strangersBurst is for how many seconds' worth of lookups a server that has
+// looked up few is ahead: a new one knows nobody.
+const strangersBurst = 5
+
+func newStrangers(perSecond, atOnce int) *strangers {
+	return &strangers{
+		rate:  rate.NewLimiter(rate.Limit(perSecond), strangersBurst*perSecond),
+		turns: make(chan struct{}, max(1, atOnce/2)),
+	}
+}
+
+var errTooMany = errors.New("too many unknown keys")
+
+// admit is plugin's Options.Admit.
+func (s *strangers) admit(ctx context.Context) (done func(), err error) {
+	if !s.rate.Allow() {
+		return nil, errTooMany
+	}
+	select {
+	case s.turns <- struct{}{}:
+		return func() { <-s.turns }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w at once: %w", errTooMany, ctx.Err())
+	}
+}
