@@ -1,0 +1,48 @@
+# "make" lists what there is.
+.DEFAULT_GOAL := help
+
+TOOL := go tool -modfile=.ci/tools/go.mod
+BUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
+FUZZTIME ?= 10s
+SOAKTIME ?= 30m
+
+.PHONY: run test lint fuzz bench soak image build help
+
+run: build ## serve kong/kong.yml by the embedded gateway, with the plugin in it
+	bin/gateway -config kong/kong.yml -plugin bin/go-jwt -nginx-include kong/go-jwt.nginx.conf -demo
+
+build: ## build the plugin and the embedded gateway into bin/
+	$(BUILD) -o bin/go-jwt .
+	$(BUILD) -o bin/gateway ./spec/gateway
+
+test: ## vet and run all tests with the race detector
+	go vet ./...
+	go test -race -shuffle=on ./...
+
+lint: ## format, vet and lint as CI does
+	$(TOOL) golangci-lint run ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: build ## measure the engine, and events over the socket, beside a plain go-pdk plugin
+	$(BUILD) -o bin/baseline ./spec/baseline
+	$(BUILD) -o bin/bench ./spec/bench
+	go test -run '^$$' -bench . -benchtime 1s ./plugin
+	bin/bench -plugin bin/go-jwt -baseline bin/baseline
+	bin/bench -plugin bin/go-jwt -baseline bin/baseline -work 20us
+	bin/bench -plugin bin/go-jwt -memory
+
+soak: build ## keep it under load and faults for SOAKTIME (30m), checking every answer
+	go run ./spec/soak -duration $(SOAKTIME) -connections 64
+
+image: ## build the Docker image
+	docker build -t kong-go-jwt .
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
