@@ -110,9 +110,9 @@ func (b *batch) shareToken(token []byte) {
 	value := protowire.SizeTag(3) + protowire.SizeBytes(len(token))
 	arguments := protowire.SizeTag(1) + protowire.SizeBytes(len(sharedKey)) + protowire.SizeTag(2) + protowire.SizeBytes(value)
 	out := appendStringFrame(b.bytes, sharedSet)
-	out = binary.LittleEndian.AppendUint32(out, uint32(arguments)) //nolint:gosec // a token is far below 4 GiB
+	out = binary.LittleEndian.AppendUint32(out, uint32(arguments))
 	out = appendText(out, 1, sharedKey)
-	out = protowire.AppendVarint(protowire.AppendTag(out, 2, protowire.BytesType), uint64(value)) //nolint:gosec // a length
+	out = protowire.AppendVarint(protowire.AppendTag(out, 2, protowire.BytesType), uint64(value))
 	b.bytes = appendText(out, 3, token)
 	b.calls++
 }
@@ -184,7 +184,7 @@ func (b *batch) end(sequence uint64) {
 func (b *batch) exit(r *plugin.Refusal) {
 	b.bytes = appendStringFrame(b.bytes, "kong.response.exit")
 	b.bytes = appendFrame(b.bytes, func(b []byte) []byte {
-		b = appendVarint(b, 1, uint64(r.Status)) //nolint:gosec // positive
+		b = appendVarint(b, 1, uint64(r.Status))
 		b = appendText(b, 2, r.Body)
 		return appendMessage(b, 3, func(b []byte) []byte {
 			for _, h := range []plugin.Header{

@@ -122,12 +122,12 @@ func unexpected(err error) error {
 func appendFrame(b []byte, content func([]byte) []byte) []byte {
 	at := len(b)
 	b = content(append(b, 0, 0, 0, 0))
-	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4)) //nolint:gosec // far below 4 GiB
+	binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }
 
 func appendStringFrame(b []byte, s string) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(s))) //nolint:gosec // far below 4 GiB
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(s)))
 	return append(b, s...)
 }
 

@@ -41,18 +41,18 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
-	defer func() { _ = file.Close() }() //nolint:errcheck // nothing to be done about it
-	if err := l.Close(); err != nil {   // file is another descriptor of the same socket
+	defer func() { _ = file.Close() }()
+	if err := l.Close(); err != nil { // file is another descriptor of the same socket
 		return fmt.Errorf("listening: %w", err)
 	}
-	if err := unix.SetNonblock(int(file.Fd()), true); err != nil { //nolint:gosec // a descriptor
+	if err := unix.SetNonblock(int(file.Fd()), true); err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
 	var done sync.WaitGroup
 	defer done.Wait()
 	waiters := make(chan struct{}, waitersAtOnce)
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		o, err := newLoop(ctx, s, int(file.Fd()), waiters) //nolint:gosec // a descriptor
+		o, err := newLoop(ctx, s, int(file.Fd()), waiters)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func newLoop(ctx context.Context, s *Server, listener int, waiters chan struct{}
 func (o *loop) listen() error { return o.watch(o.listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE) }
 
 func (o *loop) watch(fd int, events uint32) error {
-	err := unix.EpollCtl(o.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // a descriptor
+	err := unix.EpollCtl(o.poll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 	if err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
@@ -136,7 +136,7 @@ func (o *loop) watch(fd int, events uint32) error {
 }
 
 func (o *loop) unwatch(fd int) {
-	_ = unix.EpollCtl(o.poll, unix.EPOLL_CTL_DEL, fd, nil) //nolint:errcheck // it is watched
+	_ = unix.EpollCtl(o.poll, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
 // do has the loop's thread do a task. It may be called from any goroutine.
@@ -144,7 +144,7 @@ func (o *loop) do(task func()) {
 	o.mu.Lock()
 	o.tasks = append(o.tasks, task)
 	o.mu.Unlock()
-	_, _ = unix.Write(o.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) //nolint:errcheck // full: it is awake
+	_, _ = unix.Write(o.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
 // drain has the connections end as soon as nothing is under way on them. New
@@ -166,7 +166,7 @@ func (o *loop) retire(c *served) {
 		return
 	}
 	c.retired = true
-	_ = unix.Shutdown(int(c.fd), unix.SHUT_WR) //nolint:errcheck // it is closed already
+	_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
 }
 
 func (o *loop) stop() {
@@ -193,9 +193,9 @@ func (o *loop) run() {
 		}
 		for i := range max(n, 0) {
 			switch fd := events[i].Fd; fd {
-			case int32(o.listener): //nolint:gosec // a descriptor
+			case int32(o.listener):
 				o.accept()
-			case int32(o.wake): //nolint:gosec // a descriptor
+			case int32(o.wake):
 				o.work()
 			default:
 				if c := o.open[fd]; c != nil {
@@ -221,7 +221,7 @@ func (o *loop) pause() bool {
 		return false
 	}
 	t := unix.NsecToTimespec(min(time.Duration(o.owed/o.owing)*o.each, pauseMost).Nanoseconds())
-	_ = unix.Nanosleep(&t, nil) //nolint:errcheck // a signal may end it
+	_ = unix.Nanosleep(&t, nil)
 	return true
 }
 
@@ -259,7 +259,7 @@ func (o *loop) account(c *served) {
 
 func (o *loop) work() {
 	var count [8]byte
-	_, _ = unix.Read(o.wake, count[:]) //nolint:errcheck // only resets it
+	_, _ = unix.Read(o.wake, count[:])
 	o.mu.Lock()
 	tasks := o.tasks
 	o.tasks = nil
@@ -278,13 +278,13 @@ func (o *loop) accept() {
 		}
 		return
 	}
-	c := &served{fd: int32(fd)} //nolint:gosec // a descriptor
+	c := &served{fd: int32(fd)}
 	stream := descriptor{fd, o.waiters}
 	c.session = session{server: o.server, conn: stream, mustNot: true}
 	c.in.r = stream
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
 		o.server.faults.log(o.server.log, "accepting a connection", err)
-		_ = unix.Close(fd) //nolint:errcheck // nothing to be done about it
+		_ = unix.Close(fd)
 		return
 	}
 	var id int32
@@ -324,7 +324,7 @@ func (o *loop) close(c *served) {
 	if c.worker.conns--; c.worker.conns == 0 {
 		delete(o.workers, c.worker.id)
 	}
-	_ = unix.Close(int(c.fd)) //nolint:errcheck // nothing to be done about it
+	_ = unix.Close(int(c.fd))
 }
 
 // end closes a connection because of err.
@@ -501,7 +501,7 @@ var errNoAnswer = errors.New("an event is not gone on with")
 func (d descriptor) wait(events int16) error {
 	d.waiters <- struct{}{}
 	defer func() { <-d.waiters }()
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(d.fd), Events: events}}, int(waitMost.Milliseconds())) //nolint:gosec // a descriptor
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(d.fd), Events: events}}, int(waitMost.Milliseconds()))
 	if n == 0 && err == nil {
 		return errNoAnswer
 	}

@@ -53,7 +53,7 @@ func parseEventCall(frame []byte) (c eventCall, ok bool) {
 		case number == instanceID && kind == protowire.VarintType:
 			var v uint64
 			v, n = protowire.ConsumeVarint(event)
-			c.instance = int32(v) //nolint:gosec // the field is an int32
+			c.instance = int32(v)
 		case number == eventName && kind == protowire.BytesType:
 			c.name, n = protowire.ConsumeBytes(event)
 		default:
@@ -156,7 +156,7 @@ func parseConsumer(message []byte) (consumer *plugin.Consumer, ok bool) {
 		case id:
 			consumer.ID = string(content)
 		case createdAt:
-			consumer.CreatedAt = int64(varint) //nolint:gosec // the field is an int64
+			consumer.CreatedAt = int64(varint)
 		case username:
 			consumer.Username = string(content)
 		case customID:
@@ -171,7 +171,7 @@ func parseConsumer(message []byte) (consumer *plugin.Consumer, ok bool) {
 func appendConsumer(b []byte, c *plugin.Consumer) []byte {
 	b = appendText(b, 1, c.ID)
 	if c.CreatedAt != 0 {
-		b = appendVarint(b, 2, uint64(c.CreatedAt)) //nolint:gosec // as protobuf encodes an int64
+		b = appendVarint(b, 2, uint64(c.CreatedAt))
 	}
 	if c.Username != "" {
 		b = appendText(b, 3, c.Username)

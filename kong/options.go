@@ -29,7 +29,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f := flag.NewFlagSet(schema.Name, flag.ContinueOnError)
 	f.SetOutput(w)
 	f.Usage = func() {
-		_, _ = fmt.Fprintf(w, "%s\n\nFlags:\n", about) //nolint:errcheck // as f itself
+		_, _ = fmt.Fprintf(w, "%s\n\nFlags:\n", about)
 		f.PrintDefaults()
 	}
 	f.StringVar(&o.Prefix, "kong-prefix", "/usr/local/kong", "Kong's prefix `directory`, where the socket is made")

@@ -51,7 +51,7 @@ func NewServer(o plugin.Options, version string) (*Server, *plugin.Store) {
 func Listen(path string) (*net.UnixListener, error) {
 	name := fmt.Sprintf(".%s.%d", filepath.Base(path), os.Getpid())
 	temporary := filepath.Join(filepath.Dir(path), name)
-	_ = os.Remove(temporary) //nolint:errcheck // of a process that had the same id and crashed here
+	_ = os.Remove(temporary)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("opening the socket: %w", err)

@@ -48,7 +48,7 @@ func newDecisions(bound int) *decisions {
 	d := new(decisions)
 	for i := range d.shards {
 		d.shards[i] = ttlcache.New(
-			ttlcache.WithCapacity[decisionKey, *decision](uint64(max(1, bound/decisionShards))), //nolint:gosec // positive
+			ttlcache.WithCapacity[decisionKey, *decision](uint64(max(1, bound/decisionShards))),
 			ttlcache.WithDisableTouchOnHit[decisionKey, *decision](),
 		)
 		go d.shards[i].Start()

@@ -88,12 +88,12 @@ func newCache[T any](s *Store, same func(a, b *T) bool) *cache[T] {
 	c := &cache[T]{
 		known: ttlcache.New(
 			ttlcache.WithTTL[string, *entry[T]](s.o.CredentialTTL+s.o.Grace),
-			ttlcache.WithCapacity[string, *entry[T]](uint64(s.o.CredentialEntries)), //nolint:gosec // positive
+			ttlcache.WithCapacity[string, *entry[T]](uint64(s.o.CredentialEntries)),
 			ttlcache.WithDisableTouchOnHit[string, *entry[T]](),
 		),
 		unknown: ttlcache.New(
 			ttlcache.WithTTL[[sha256.Size]byte, uint64](s.o.UnknownTTL),
-			ttlcache.WithCapacity[[sha256.Size]byte, uint64](uint64(s.o.UnknownEntries)), //nolint:gosec // positive
+			ttlcache.WithCapacity[[sha256.Size]byte, uint64](uint64(s.o.UnknownEntries)),
 			ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, uint64](),
 		),
 		now: s.o.Now, epoch: &s.epoch, same: same,

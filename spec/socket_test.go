@@ -365,7 +365,10 @@ func TestOrphan(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Kill(pid, syscall.SIGKILL)
-	poll(t, patience, func() bool { _, err := os.Stat(filepath.Join(dir, filepath.Base(setup.plugin)+".socket")); return err == nil })
+	poll(t, patience, func() bool {
+		_, err := os.Stat(filepath.Join(dir, filepath.Base(setup.plugin)+".socket"))
+		return err == nil
+	})
 	parent.Process.Kill()
 	parent.Wait()
 	took := poll(t, patience, func() bool { return dead(pid) })

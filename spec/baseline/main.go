@@ -245,7 +245,7 @@ func (s *credentials) fetch(key string) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	if res.StatusCode == http.StatusNotFound {
 		return nil, errUnknown
 	}

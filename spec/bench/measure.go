@@ -169,7 +169,7 @@ func start(ctx context.Context, binary string, args []string) (*process, error) 
 		return nil, err
 	}
 	p := &process{prefix: prefix, socket: filepath.Join(prefix, filepath.Base(binary)+".socket")}
-	p.cmd = exec.CommandContext(ctx, binary, append([]string{"-kong-prefix", prefix}, args...)...) //nolint:gosec // what is measured
+	p.cmd = exec.CommandContext(ctx, binary, append([]string{"-kong-prefix", prefix}, args...)...)
 	p.cmd.Stderr = os.Stderr
 	p.cmd.Env = []string{} // as nginx leaves it
 	if strings.Contains(os.Getenv("BENCH_ENV"), "=") {
@@ -193,8 +193,8 @@ func (p *process) stop() {
 	if err := p.cmd.Process.Kill(); err != nil {
 		log.Print(err)
 	}
-	p.cmd.Wait()           //nolint:errcheck // it was killed
-	os.RemoveAll(p.prefix) //nolint:errcheck // a temporary directory
+	p.cmd.Wait()
+	os.RemoveAll(p.prefix)
 }
 
 // sample reads the counters of the process from /proc.

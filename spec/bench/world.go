@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	secret   = "a secret of a benchmark, of 32 bytes or more" //nolint:gosec // of no use to anyone
+	secret   = "a secret of a benchmark, of 32 bytes or more"
 	consumer = "00000000-0000-4000-8000-000000000001"
 )
 
@@ -65,7 +65,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 	key, ok := strings.CutPrefix(r.URL.EscapedPath(), "/jwts/")
 	if !ok {
-		fmt.Fprint(rw, `{"configuration_hash":"1"}`) //nolint:errcheck // the client's loss
+		fmt.Fprint(rw, `{"configuration_hash":"1"}`)
 		return
 	}
 	key, err := url.PathUnescape(key)
@@ -74,7 +74,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, `{"message":"Not found"}`, http.StatusNotFound)
 		return
 	}
-	json.NewEncoder(rw).Encode(map[string]any{ //nolint:errcheck,errchkjson // the client's loss
+	json.NewEncoder(rw).Encode(map[string]any{ // the client's loss
 		"id": "cred-" + key, "key": key, "algorithm": algorithm, "secret": secret, "rsa_public_key": w.pems[algorithm],
 		"consumer": map[string]string{"id": consumer},
 	})

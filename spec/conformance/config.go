@@ -16,7 +16,7 @@ const (
 )
 
 // Secret is the HS256 secret of the credential https://auth.example.com.
-const Secret = "your-256-bit-secret" //nolint:gosec // the text of the tutorial
+const Secret = "your-256-bit-secret"
 
 type table = map[string]any
 

@@ -23,5 +23,5 @@ func Echo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set(EchoHeader, "1")
-	w.Write(append(text, '\n')) //nolint:errcheck,gosec // the client went away
+	w.Write(append(text, '\n')) // the client went away
 }

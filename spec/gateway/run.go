@@ -81,7 +81,7 @@ func run(args []string) error {
 		if o.prefix, err = os.MkdirTemp("", "kong-prefix-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(o.prefix) //nolint:errcheck // a temporary folder
+		defer os.RemoveAll(o.prefix)
 	}
 	n := &node{options: o, log: log.New(os.Stderr, "", log.LstdFlags|log.Lmicroseconds)}
 	if err := n.listen(); err != nil {

@@ -68,7 +68,7 @@ func (a *API) route(req *httpd.Request) *httpd.Response {
 	if req.Method != "GET" && req.Method != "HEAD" {
 		return message(405, "Method not allowed")
 	}
-	query, _ := url.ParseQuery(req.Query) //nolint:errcheck // what was readable of it
+	query, _ := url.ParseQuery(req.Query)
 	switch {
 	case req.Path == "/":
 		return answer(200, map[string]any{"version": "3.9.3", "tagline": "Welcome to kong", "node_id": a.NodeID, "configuration": map[string]any{"database": "off"}})

@@ -88,13 +88,13 @@ func (s *Server) serveConn(ctx context.Context, c net.Conn) {
 	r := bufio.NewReaderSize(c, maxLine+2)
 	w := bufio.NewWriterSize(c, 8<<10)
 	for ctx.Err() == nil {
-		c.SetReadDeadline(time.Now().Add(idleTimeout)) //nolint:errcheck,gosec // a dead connection shows at the read
+		c.SetReadDeadline(time.Now().Add(idleTimeout)) // a dead connection shows at the read
 		req, err := readRequest(r, c)
 		var status statusError
 		if errors.As(err, &status) {
 			res := s.Refuse(int(status))
 			res.Header.Set("Connection", "close")
-			writeResponse(w, req, res) //nolint:errcheck,gosec // the connection ends anyway
+			writeResponse(w, req, res) // the connection ends anyway
 			return
 		}
 		if err != nil {
@@ -103,7 +103,7 @@ func (s *Server) serveConn(ctx context.Context, c net.Conn) {
 		req.RemoteAddr, req.LocalAddr = c.RemoteAddr().String(), c.LocalAddr().String()
 		res := s.Handle(ctx, req)
 		if tcp, ok := c.(*net.TCPConn); ok && res.Reset {
-			tcp.SetLinger(0) //nolint:errcheck,gosec // the connection ends anyway
+			tcp.SetLinger(0) // the connection ends anyway
 		}
 		if res.Abort || res.Reset {
 			return
@@ -134,20 +134,20 @@ func keepAlive(req *Request) bool {
 func writeResponse(w *bufio.Writer, req *Request, res *Response) error {
 	body := res.Body
 	if body != nil {
-		defer body.Close() //nolint:errcheck // read to its end, or abandoned
+		defer body.Close()
 	}
-	w.WriteString("HTTP/1.1 " + strconv.Itoa(res.Status) + " " + http.StatusText(res.Status) + "\r\n") //nolint:errcheck,gosec // Flush tells
+	w.WriteString("HTTP/1.1 " + strconv.Itoa(res.Status) + " " + http.StatusText(res.Status) + "\r\n") // Flush tells
 	for _, f := range res.Header {
-		w.WriteString(f.Name + ": " + f.Value + "\r\n") //nolint:errcheck,gosec // Flush tells
+		w.WriteString(f.Name + ": " + f.Value + "\r\n") // Flush tells
 	}
 	bodyless := req != nil && req.Method == http.MethodHead || res.Status == 204 || res.Status == 304
 	switch {
 	case res.Length >= 0 && res.Status != 204 && res.Status != 304:
-		w.WriteString("Content-Length: " + strconv.FormatInt(res.Length, 10) + "\r\n\r\n") //nolint:errcheck,gosec // Flush tells
+		w.WriteString("Content-Length: " + strconv.FormatInt(res.Length, 10) + "\r\n\r\n") // Flush tells
 	case bodyless:
-		w.WriteString("\r\n") //nolint:errcheck,gosec // Flush tells
+		w.WriteString("\r\n") // Flush tells
 	default:
-		w.WriteString("Transfer-Encoding: chunked\r\n\r\n") //nolint:errcheck,gosec // Flush tells
+		w.WriteString("Transfer-Encoding: chunked\r\n\r\n") // Flush tells
 	}
 	if !bodyless && body != nil {
 		if res.Length >= 0 {
@@ -166,7 +166,7 @@ func writeResponse(w *bufio.Writer, req *Request, res *Response) error {
 			if err := chunks.Close(); err != nil {
 				return err
 			}
-			w.WriteString("\r\n") //nolint:errcheck,gosec // Flush tells
+			w.WriteString("\r\n") // Flush tells
 		}
 	}
 	return w.Flush()

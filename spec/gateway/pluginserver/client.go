@@ -183,7 +183,7 @@ func (c *Client) call(sequence int64, message []byte, pdk PDK) (wire.Return, err
 	}
 	ret, err := c.exchange(k, sequence, message, pdk)
 	if err != nil {
-		k.Close() //nolint:errcheck,gosec // the first error tells
+		k.Close() // the first error tells
 		return wire.Return{}, err
 	}
 	c.pool.put(k)
@@ -191,7 +191,7 @@ func (c *Client) call(sequence int64, message []byte, pdk PDK) (wire.Return, err
 }
 
 func (c *Client) exchange(k *conn, sequence int64, message []byte, pdk PDK) (wire.Return, error) {
-	k.SetDeadline(time.Now().Add(ioTimeout)) //nolint:errcheck,gosec // a dead connection shows at once
+	k.SetDeadline(time.Now().Add(ioTimeout)) // a dead connection shows at once
 	if err := c.write(k, message); err != nil {
 		return wire.Return{}, err
 	}

@@ -47,7 +47,7 @@ func (p *pool) get() (*conn, error) {
 		if time.Since(c.idle) < idleTimeout && c.alive() {
 			return c, nil
 		}
-		c.Close() //nolint:errcheck,gosec // of no use any more
+		c.Close() // of no use any more
 	}
 	raw, err := net.DialTimeout("unix", p.socket, ioTimeout)
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle) >= poolSize || c.r.Buffered() > 0 {
-		c.Close() //nolint:errcheck,gosec // of no use any more
+		c.Close() // of no use any more
 		return
 	}
 	p.idle = append(p.idle, c)
@@ -75,7 +75,7 @@ func (p *pool) close() {
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, c := range p.idle {
-		c.Close() //nolint:errcheck,gosec // of no use any more
+		c.Close() // of no use any more
 	}
 	p.idle = nil
 }
@@ -94,7 +94,7 @@ func (c *conn) alive() bool {
 	alive := false
 	err = raw.Control(func(fd uintptr) {
 		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT) //nolint:gosec // a descriptor fits
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		alive = errors.Is(err, syscall.EAGAIN)
 	})
 	return err == nil && alive

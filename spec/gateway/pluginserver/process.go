@@ -46,7 +46,7 @@ type Info struct {
 func (c Command) Query(ctx context.Context) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.Binary, "-dump", "-kong-prefix", c.Prefix) //nolint:gosec // the binary is what is tested
+	cmd := exec.CommandContext(ctx, c.Binary, "-dump", "-kong-prefix", c.Prefix)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -130,12 +130,12 @@ func (c Command) wait(p *Process, cmd *exec.Cmd, exited <-chan error) bool {
 			c.Log("[notice] external pluginserver terminated: %v", err)
 			return false
 		case <-p.stop:
-			cmd.Process.Signal(syscall.SIGTERM) //nolint:errcheck,gosec // it may be gone
+			cmd.Process.Signal(syscall.SIGTERM) // it may be gone
 			select {
 			case <-exited:
 			case <-time.After(stopTimeout):
 				c.Log("[error] the plugin server ignored SIGTERM, pid %d", p.pid)
-				cmd.Process.Kill() //nolint:errcheck,gosec // it may be gone
+				cmd.Process.Kill() // it may be gone
 				<-exited
 			}
 			return true
@@ -160,7 +160,7 @@ func (p *Process) pause(d time.Duration) bool {
 
 // spawn starts the process with no environment: nginx empties its workers'.
 func (c Command) spawn() (<-chan error, *exec.Cmd, error) {
-	cmd := exec.Command(c.Binary, append(c.Args[:len(c.Args):len(c.Args)], "-kong-prefix", c.Prefix)...) //nolint:gosec,noctx // the binary is what is tested
+	cmd := exec.Command(c.Binary, append(c.Args[:len(c.Args):len(c.Args)], "-kong-prefix", c.Prefix)...) // the binary is what is tested
 	cmd.Env = []string{}
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
@@ -187,7 +187,7 @@ func (c Command) spawn() (<-chan error, *exec.Cmd, error) {
 	exited := make(chan error, 1)
 	go func() {
 		err := cmd.Wait()
-		w.Close() //nolint:errcheck,gosec // never fails
+		w.Close() // never fails
 		exited <- err
 	}()
 	return exited, cmd, nil

@@ -197,13 +197,13 @@ func (c *requestContext) runPlugins(ctx context.Context, s *state) {
 // worker picks the worker that has the client's connection.
 func (c *requestContext) worker(n int) int {
 	_, port, _ := net.SplitHostPort(c.req.RemoteAddr)
-	p, _ := strconv.Atoi(port) //nolint:errcheck // 0 will do
+	p, _ := strconv.Atoi(port)
 	return p % n
 }
 
 func requestID() string {
 	var b [16]byte
-	rand.Read(b[:]) //nolint:errcheck,gosec // never fails
+	rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
 

@@ -442,7 +442,7 @@ func setHeaders(h *httpd.Header, m map[string]any) error {
 		}
 	}
 	for k, v := range m {
-		values, _ := headerValues(k, v) //nolint:errcheck // checked above
+		values, _ := headerValues(k, v)
 		h.Set(escapeName(k), values...)
 	}
 	return nil

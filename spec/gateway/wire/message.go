@@ -15,7 +15,7 @@ func Int(n int) []byte {
 	if n == 0 {
 		return nil
 	}
-	return appendVarint(nil, 1, uint64(int64(n))) //nolint:gosec // two's complement, as protobuf wants
+	return appendVarint(nil, 1, uint64(int64(n)))
 }
 
 // Number encodes kong_plugin_protocol.Number.
@@ -54,7 +54,7 @@ func DecodeInt(b []byte) (int, error) {
 		if f.number != 1 {
 			return nil
 		}
-		n = int(int32(f.num)) //nolint:gosec // truncation is what protobuf does
+		n = int(int32(f.num))
 		return f.want(varint)
 	})
 	return n, err
@@ -108,7 +108,7 @@ func DecodeExit(b []byte) (Exit, error) {
 	err := eachField(b, func(f field) error {
 		switch f.number {
 		case 1:
-			e.Status = int(int32(f.num)) //nolint:gosec // truncation is what protobuf does
+			e.Status = int(int32(f.num))
 			return f.want(varint)
 		case 2:
 			e.Body = f.data
@@ -147,7 +147,7 @@ func DecodeConsumer(b []byte) (*Consumer, error) {
 	c := &Consumer{}
 	err := eachField(b, func(f field) error {
 		if f.number == 2 {
-			c.CreatedAt = int64(f.num) //nolint:gosec // two's complement
+			c.CreatedAt = int64(f.num)
 			return f.want(varint)
 		}
 		if f.number > 5 {
@@ -305,7 +305,7 @@ func appendNum(b []byte, field int, n int64) []byte {
 	if n == 0 {
 		return b
 	}
-	return appendVarint(b, field, uint64(n)) //nolint:gosec // two's complement, as protobuf wants
+	return appendVarint(b, field, uint64(n))
 }
 
 // DecodeTarget decodes Target: the arguments of kong.service.set_target.
@@ -316,7 +316,7 @@ func DecodeTarget(b []byte) (host string, port int, err error) {
 			host = string(f.data)
 			return f.want(length)
 		case 2:
-			port = int(int32(f.num)) //nolint:gosec // truncation is what protobuf does
+			port = int(int32(f.num))
 			return f.want(varint)
 		}
 		return nil

@@ -18,7 +18,7 @@ const (
 var ErrMalformed = errors.New("wire: malformed message")
 
 func appendTag(b []byte, field, typ int) []byte {
-	return binary.AppendUvarint(b, uint64(field)<<3|uint64(typ)) //nolint:gosec // small constants
+	return binary.AppendUvarint(b, uint64(field)<<3|uint64(typ))
 }
 
 func appendVarint(b []byte, field int, v uint64) []byte {
@@ -48,7 +48,7 @@ func nextField(b []byte) (field, []byte, error) {
 	if n <= 0 || tag>>3 == 0 || tag>>3 > math.MaxInt32 {
 		return field{}, nil, ErrMalformed
 	}
-	f := field{number: int(tag >> 3), typ: int(tag & 7)} //nolint:gosec // checked above
+	f := field{number: int(tag >> 3), typ: int(tag & 7)}
 	b = b[n:]
 	switch f.typ {
 	case varint:
@@ -72,7 +72,7 @@ func nextField(b []byte) (field, []byte, error) {
 		if n <= 0 || l > uint64(len(b)-n) {
 			return field{}, nil, ErrMalformed
 		}
-		f.data, b = b[n:n+int(l)], b[n+int(l):] //nolint:gosec // checked above
+		f.data, b = b[n:n+int(l)], b[n+int(l):]
 	default:
 		return field{}, nil, ErrMalformed
 	}

@@ -18,12 +18,12 @@ func HandleEvent(sequence int64, instance int32, event string) []byte {
 }
 
 func rpcCall(sequence int64, field int, cmd []byte) []byte {
-	b := appendVarint(make([]byte, 0, len(cmd)+16), 1, uint64(sequence)) //nolint:gosec // two's complement, as protobuf wants
+	b := appendVarint(make([]byte, 0, len(cmd)+16), 1, uint64(sequence))
 	return appendBytes(b, field, cmd)
 }
 
 func appendInt32(b []byte, field int, v int32) []byte {
-	return appendVarint(b, field, uint64(int64(v))) //nolint:gosec // two's complement, as protobuf wants
+	return appendVarint(b, field, uint64(int64(v)))
 }
 
 // Call is a decoded RpcCall, which the gateway itself only writes: the tests
@@ -41,7 +41,7 @@ func DecodeCall(b []byte) (Call, error) {
 	err := eachField(b, func(f field) error {
 		switch f.number {
 		case 1:
-			c.Sequence = int64(f.num) //nolint:gosec // two's complement
+			c.Sequence = int64(f.num)
 			return f.want(varint)
 		case 33, 35, 36:
 			if err := f.want(length); err != nil {
@@ -58,7 +58,7 @@ func DecodeCall(b []byte) (Call, error) {
 					c.Config = string(f.data)
 					return f.want(length)
 				case number != 33 && f.number == 1:
-					c.Instance = int32(f.num) //nolint:gosec // truncation is what protobuf does
+					c.Instance = int32(f.num)
 					return f.want(varint)
 				case number == 36 && f.number == 2:
 					c.EventName = string(f.data)
@@ -87,7 +87,7 @@ func DecodeReturn(b []byte) (Return, error) {
 	err := eachField(b, func(f field) error {
 		switch f.number {
 		case 1:
-			r.Sequence = int64(f.num) //nolint:gosec // two's complement
+			r.Sequence = int64(f.num)
 			return f.want(varint)
 		case 33:
 			r.HasStatus = true
@@ -100,7 +100,7 @@ func DecodeReturn(b []byte) (Return, error) {
 					r.Name = string(f.data)
 					return f.want(length)
 				case 2:
-					r.Instance = int32(f.num) //nolint:gosec // truncation is what protobuf does
+					r.Instance = int32(f.num)
 					return f.want(varint)
 				}
 				return nil
