@@ -30,7 +30,7 @@ import (
 type options struct {
 	config, plugin, proxy, admin string
 	prefix, include, accessLog   string
-	pluginArgs                   list
+	pluginArgs, failCalls        list
 	workers                      int
 	demo                         bool
 }
@@ -52,6 +52,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment with map blocks")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
 	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server (repeatable; default: -admin-url http://ADMIN)")
+	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
 	flags.BoolVar(&o.demo, "demo", false, "start the upstream too and print curl commands")
 	if err := flags.Parse(args); err != nil {
@@ -202,7 +203,8 @@ func (n *node) start(store *config.Store) error {
 	}
 	n.gateway = proxy.New(n.options.workers, n.info.SocketPath, &proxy.Gateway{
 		Plugin: n.info.Plugins[0].Name, Maps: maps, Log: n.log.Printf, AccessLog: n.accessLog,
-		NodeID: config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
+		FailCalls: n.options.failCalls,
+		NodeID:    config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
 		Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: time.Minute},
 	})
 	return n.gateway.Use(store)

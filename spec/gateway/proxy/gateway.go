@@ -34,6 +34,8 @@ type Gateway struct {
 	Log    func(format string, args ...any)
 	// AccessLog, when set, takes one JSON line per request.
 	AccessLog io.Writer
+	// FailCalls are the PDK methods that fail.
+	FailCalls []string
 	NodeID    string
 	Pid       int
 	Transport *http.Transport
@@ -182,7 +184,7 @@ func (c *requestContext) runPlugins(ctx context.Context, s *state) {
 		default:
 			workers := *c.gateway.workers.Load()
 			worker := c.worker(min(len(workers), len(s.instances)))
-			err := workers[worker].Event(ctx, s.instances[worker][p.ID], "access", pdk{c, p.Name})
+			err := workers[worker].Event(ctx, s.instances[worker][p.ID], "access", pdk{c, p.Name, c.gateway.FailCalls})
 			if err != nil && !errors.Is(err, pluginserver.ErrExit) {
 				c.gateway.Log("[error] %s: %v", p.Name, err)
 				c.exit = failure(500, unexpected, c.id)

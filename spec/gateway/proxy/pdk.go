@@ -19,12 +19,16 @@ import (
 type pdk struct {
 	*requestContext
 	plugin string
+	fail   []string // methods
 }
 
 var errPhase = errors.New("function cannot be called in access phase")
 
 // Call implements pluginserver.PDK.
 func (p pdk) Call(method string, args []byte) ([]byte, error) {
+	if slices.Contains(p.fail, method) {
+		return nil, fmt.Errorf("%s is made to fail", method)
+	}
 	module, _, _ := strings.Cut(strings.TrimPrefix(method, "kong."), ".")
 	switch module {
 	case "client":

@@ -1,0 +1,165 @@
+package spec_test
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kong-go-jwt/spec/conformance"
+)
+
+const variableFile = "../kong/go-jwt.nginx.conf"
+
+func withVariable(t *testing.T, args ...string) *gateway {
+	t.Helper()
+	needsGateway(t)
+	return specGateway(t, append([]string{"-nginx-include", variableFile}, args...)...)
+}
+
+func (g *gateway) calls(t *testing.T) map[string]int {
+	t.Helper()
+	var stats struct{ PDK map[string]int }
+	g.get(t, "/__stats", &stats)
+	return stats.PDK
+}
+
+// TestVariableIsNotFooled: whatever a client puts into the parts of a request
+// that the nginx variable is made of, no part is taken for another one. Without
+// a token of its own, no such request may be let in.
+func TestVariableIsNotFooled(t *testing.T) {
+	t.Parallel()
+	g := withVariable(t)
+	token := tokenOf(t, "hs256", "hs-a", "HS256")
+	fake := "go-jwt/1\nGET\n\n\n\n\nBearer " + token
+	encoded := strings.NewReplacer("\n", "%0A", " ", "%20", "/", "%2F").Replace(fake)
+	var hostile [][2]string
+	for _, part := range []string{
+		"Bearer " + token, `\nBearer ` + token, strings.ReplaceAll(fake, "\n", `\n`), encoded, "\x0bBearer " + token,
+		"\xe2\x80\xa8Bearer " + token, "\xc2\x85Bearer " + token, strings.ReplaceAll(fake, "\n", "\x0c"),
+	} {
+		for _, name := range []string{"Cookie", "Connection", "X_Consumer_ID", "X-Consumer-Username", "X_Anonymous_Consumer", "X-Other"} {
+			hostile = append(hostile, [2]string{name, part})
+		}
+	}
+	for i, header := range hostile {
+		t.Run(fmt.Sprintf("%s/%d", header[0], i), func(t *testing.T) {
+			t.Parallel()
+			if a := g.send(t, "GET", "/plain", header); a.status < 400 || a.status >= 500 || a.upstream != nil {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	for _, query := range []string{"Bearer%20" + token, encoded, "x=" + encoded, "%0A%0A%0A%0A%0ABearer%20" + token} {
+		t.Run("query/"+query[:9], func(t *testing.T) {
+			t.Parallel()
+			if a := g.send(t, "GET", "/plain?"+query, [2]string{"X-Other", "x"}); a.status != http.StatusUnauthorized || a.upstream != nil {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+	// Nor may any of it keep a good token from being found.
+	for i, header := range hostile {
+		if header[0] == "Connection" || strings.ContainsAny(header[1], "\x0b\x0c") {
+			continue // which may name a header to be refused for; which Go's client does not send on
+		}
+		t.Run(fmt.Sprintf("with a token/%s/%d", header[0], i), func(t *testing.T) {
+			t.Parallel()
+			a := g.send(t, "GET", "/plain", header, [2]string{"Authorization", "Bearer " + token})
+			if a.status != 200 || a.upstream == nil || strings.Join(a.upstream.Headers["X-Consumer-Id"], ",") != conformance.Alice {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		})
+	}
+}
+
+// TestVariableOfAnotherVersion: it is not used, told of once, and all works.
+func TestVariableOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	needsGateway(t)
+	text, err := os.ReadFile(variableFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range map[string]func(string) string{
+		"other tag":     func(s string) string { return strings.Replace(s, "go-jwt/1", "go-jwt/2", 1) },
+		"other content": func(s string) string { return strings.Replace(s, "go-jwt/1\\n", "", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "other.conf")
+			if err := os.WriteFile(file, []byte(edit(string(text))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			g := specGateway(t, "-nginx-include", file)
+			jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+			for range 3 {
+				if a := g.send(t, "GET", "/plain", jwt); a.status != 200 {
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			}
+			if n := strings.Count(g.log.String(), "of another version of go-jwt"); n != 1 {
+				t.Errorf("%d warnings, want 1", n)
+			}
+		})
+	}
+}
+
+// TestCallsOfAnEvent: an accepted request costs one call to read, and three that
+// nothing is awaited of.
+func TestCallsOfAnEvent(t *testing.T) {
+	t.Parallel()
+	writes := map[string]int{"kong.client.authenticate": 1, "kong.service.request.set_headers": 1, "kong.ctx.shared.set": 1}
+	for name, tt := range map[string]struct {
+		args  []string
+		reads map[string]int
+	}{
+		"with the variable":    {[]string{"-nginx-include", variableFile}, map[string]int{"kong.nginx.get_var": 1}},
+		"without the variable": {nil, map[string]int{"kong.request.get_headers": 1, "kong.nginx.get_var": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			needsGateway(t)
+			g := specGateway(t, tt.args...)
+			jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+			send := func() {
+				if a := g.send(t, "GET", "/plain", jwt); a.status != 200 {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+			}
+			send() // looks the consumer up
+			before := g.calls(t)
+			send()
+			for method, n := range g.calls(t) {
+				if got := n - before[method]; got != writes[method]+tt.reads[method] {
+					t.Errorf("%d times %s", got, method)
+				}
+			}
+		})
+	}
+}
+
+// TestFailedCall: when one of the calls of a batch fails, Kong ends the request
+// with 500, whatever stands behind it, and the next request is served.
+func TestFailedCall(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{
+		"kong.nginx.get_var", "kong.client.load_consumer", "kong.client.authenticate", "kong.service.request.set_headers", "kong.ctx.shared.set",
+	} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			g := withVariable(t, "-fail-call", method)
+			jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+			for range 3 { // the last ones from the cache, as far as it comes
+				if a := g.send(t, "GET", "/plain", jwt); a.status != 500 || a.upstream != nil {
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			}
+			if a := g.send(t, "OPTIONS", "/preflight"); (a.status != 200) != (method == "kong.nginx.get_var" || method == "kong.service.request.set_headers") {
+				t.Errorf("a request without that call: %d %s", a.status, a.body)
+			}
+		})
+	}
+}
