@@ -279,9 +279,8 @@ func (o *loop) accept() {
 		return
 	}
 	c := &served{fd: int32(fd)}
-	stream := descriptor{fd, o.waiters}
-	c.session = session{server: o.server, conn: stream, mustNot: true}
-	c.in.r = stream
+	c.session = session{server: o.server, conn: descriptor{fd, o.waiters}, mustNot: true}
+	c.in.r = arrived(fd)
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
 		o.server.faults.log(o.server.log, "accepting a connection", err)
 		_ = unix.Close(fd)
@@ -417,9 +416,9 @@ func (o *loop) handOver(c *served) {
 	o.unwatch(int(c.fd))
 	c.away = true
 	go func() {
-		c.mustNot = false
+		c.mustNot, c.in.r = false, descriptor{int(c.fd), o.waiters}
 		err := c.finish(o.ctx)
-		c.mustNot = true
+		c.mustNot, c.in.r = true, arrived(c.fd)
 		o.do(func() {
 			c.away = false
 			if err == nil {
@@ -440,6 +439,23 @@ func (o *loop) handOver(c *served) {
 			}
 		})
 	}()
+}
+
+// arrived is a socket of which only what is there is read, which may be nothing.
+type arrived int
+
+// Read implements io.Reader.
+func (a arrived) Read(b []byte) (int, error) {
+	n, err := unix.Read(int(a), b)
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // descriptor is a non-blocking socket. Its methods wait where they must, for
