@@ -115,3 +115,17 @@ func BenchmarkMiss(b *testing.B) {
 		run(b, e, w, requestWith(w.token(`{"iss":"key","sub":"somebody","exp":4102444800}`)), false)
 	})
 }
+
+// The time to refuse a signature must not tell how much of it is right: both
+// lines should be the same.
+func BenchmarkWrongSignature(b *testing.B) {
+	for name, at := range map[string]int{"from the first byte on": 43, "in the last byte": 2} {
+		b.Run(name, func(b *testing.B) {
+			e, w := benchmark(b, hsCredential(), `{}`)
+			token := []byte(w.token(`{"iss":"key"}`))
+			i := len(token) - at
+			token[i] = "AB"[token[i]&1] // another one than it was
+			run(b, e, w, requestWith(string(token)), true)
+		})
+	}
+}
