@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"kong-go-jwt/spec/gateway/pluginserver"
@@ -36,6 +37,7 @@ func newPDK(token string, variable bool) *pdk {
 		"kong.client.load_consumer": (&wire.Consumer{ID: consumer, Username: "alice", CustomID: "a-1"}).Append(nil),
 		"kong.nginx.get_var args":   text("page=1"),
 	}}
+	p.answers["kong.request.get_header authorization"] = text("Bearer " + token)
 	if variable {
 		p.answers["kong.nginx.get_var go_jwt_request"] = text("go-jwt/1\nGET\npage=1\n\nkeep-alive\n\nBearer " + token)
 	}
@@ -54,7 +56,11 @@ func (p *pdk) Call(method string, args []byte) ([]byte, error) {
 		}
 		return p.answers[method+" "+name], nil
 	case "kong.request.get_header":
-		return nil, nil
+		name, err := wire.DecodeString(args)
+		if err != nil {
+			return nil, err
+		}
+		return p.answers[method+" "+strings.ToLower(name)], nil
 	case "kong.response.exit":
 		return nil, pluginserver.ErrExit
 	}
@@ -63,7 +69,7 @@ func (p *pdk) Call(method string, args []byte) ([]byte, error) {
 	}
 	switch method {
 	case "kong.client.authenticate", "kong.service.request.set_headers", "kong.service.request.set_header",
-		"kong.service.request.clear_header", "kong.ctx.shared.set":
+		"kong.service.request.clear_header", "kong.ctx.shared.set", "kong.client.get_credential", "kong.log.err":
 		return nil, nil
 	}
 	p.wrong = fmt.Errorf("unexpected call %s", method)
