@@ -82,17 +82,11 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		IdleConnTimeout:     time.Minute,
 		TLSHandshakeTimeout: o.Timeout,
 	}
-	if o.CAFile != "" {
-		text, err := os.ReadFile(o.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("admin-ca: %w", err)
-		}
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("admin-ca: %s holds no PEM certificate", o.CAFile)
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	roots, err := certificates("admin-ca", o.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	a := &Admin{
 		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce),
 		uuids: listing{turn: make(chan struct{}, 1)},
@@ -107,6 +101,23 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// certificates reads the PEM certificates of the file that a flag names; nil,
+// the system's, if it names none.
+func certificates(flag, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // a nil pool means just that
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: %s holds no PEM certificate", flag, file)
+	}
+	return pool, nil
 }
 
 func (a *Admin) token() (string, error) {

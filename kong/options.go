@@ -17,6 +17,16 @@ type Options struct {
 	Dump, Version bool
 	Admin         AdminOptions // URL "": no Admin API
 	Store         plugin.Options
+	JWKS          JWKSOptions
+}
+
+// JWKSOptions say how the keys of Config.Issuers are fetched.
+type JWKSOptions struct {
+	AllowHTTP   bool
+	CAFile      string // PEM certificates to trust; "": the system's
+	Refresh     time.Duration
+	Stale       time.Duration
+	MinInterval time.Duration
 }
 
 // ParseFlags reads the command's arguments. The error is [flag.ErrHelp] if help
@@ -41,6 +51,11 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
 	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
 	f.IntVar(&o.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")
+	f.BoolVar(&o.JWKS.AllowHTTP, "jwks-allow-http", false, "let issuers' keys be fetched by http from other hosts than this one")
+	f.StringVar(&o.JWKS.CAFile, "jwks-ca", "", "`file` with PEM certificates to trust for issuers' keys, instead of the system's")
+	f.DurationVar(&o.JWKS.Refresh, "jwks-refresh", 5*time.Minute, "how often issuers' keys are fetched, unless Cache-Control says otherwise")
+	f.DurationVar(&o.JWKS.Stale, "jwks-stale", 24*time.Hour, "for how long issuers' keys go on being used while fetching them fails")
+	f.DurationVar(&o.JWKS.MinInterval, "jwks-min-interval", 10*time.Second, "least time between fetches of an issuer's keys because of an unknown one")
 	f.DurationVar(&o.Store.CredentialTTL, "credential-ttl", 30*time.Second, "for how long a credential or consumer is used before it is looked up again")
 	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "for how long it is remembered that there is no such credential")
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")
@@ -66,6 +81,9 @@ func (o *Options) check(f *flag.FlagSet) error {
 		{"credential-ttl", o.Store.CredentialTTL, time.Second},
 		{"unknown-ttl", o.Store.UnknownTTL, time.Millisecond},
 		{"grace", o.Store.Grace, 0},
+		{"jwks-refresh", o.JWKS.Refresh, time.Second},
+		{"jwks-stale", o.JWKS.Stale, time.Second},
+		{"jwks-min-interval", o.JWKS.MinInterval, 100 * time.Millisecond},
 	} {
 		if d.value < d.least {
 			return fmt.Errorf("-%s: must be at least %v", d.name, d.least)

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"kong-go-jwt/plugin/jwks"
 )
 
 // Run is the plugin server's life: it listens on socket until ctx is done or
@@ -30,6 +32,12 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 		}
 		o.Store.Source, o.Store.Admit = admin, newStrangers(o.Admin.Rate, o.Admin.AtOnce).admit
 	}
+	keys, err := o.JWKS.sets(o.Store.Log)
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	o.Store.Keys = keys
 	server, store := NewServer(o.Store, version)
 	defer store.Close()
 	listener, err := Listen(socket)
@@ -41,6 +49,18 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	}
 	o.Store.Log.Info("listening", "socket", socket, "version", version)
 	return server.Serve(ctx, listener, drain)
+}
+
+// sets fetches the keys of issuers as o says.
+func (o *JWKSOptions) sets(log *slog.Logger) (*jwks.Sets, error) {
+	roots, err := certificates("jwks-ca", o.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("-%w", err)
+	}
+	return jwks.New(jwks.Options{
+		RootCAs: roots, AllowHTTP: o.AllowHTTP,
+		Refresh: o.Refresh, Stale: o.Stale, MinInterval: o.MinInterval, Log: log,
+	}), nil
 }
 
 // logger writes to w, which Kong makes lines of its error log, with its own time.
