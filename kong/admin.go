@@ -34,6 +34,8 @@ type AdminOptions struct {
 	AtOnce int
 	// Rate is how many keys of which nothing is known may be looked up a second.
 	Rate int
+
+	metrics *metrics // nil: none
 }
 
 // Admin looks credentials up at Kong's Admin API. It is safe for concurrent use.
@@ -273,6 +275,8 @@ func (a *Admin) ConfigurationHash(ctx context.Context) (string, error) {
 
 // get is ask, when it is its turn.
 func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err error) {
+	began := a.o.metrics.now()
+	defer func() { a.o.metrics.lookedUp(began, found, err) }()
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
 	select {
@@ -349,6 +353,7 @@ func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func(
 			wait = rarely * interval
 		case hash != last:
 			last = hash
+			a.o.metrics.configured()
 			a.uuids.outdated.Add(1)
 			changed()
 		}

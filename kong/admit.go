@@ -14,16 +14,19 @@ import (
 type strangers struct {
 	rate  *rate.Limiter
 	turns chan struct{}
+
+	metrics *metrics // nil: none
 }
 
 // strangersBurst is for how many seconds' worth of lookups a server that has
 // looked up few is ahead: a new one knows nobody.
 const strangersBurst = 5
 
-func newStrangers(perSecond, atOnce int) *strangers {
+func newStrangers(perSecond, atOnce int, m *metrics) *strangers {
 	return &strangers{
-		rate:  rate.NewLimiter(rate.Limit(perSecond), strangersBurst*perSecond),
-		turns: make(chan struct{}, max(1, atOnce/2)),
+		metrics: m,
+		rate:    rate.NewLimiter(rate.Limit(perSecond), strangersBurst*perSecond),
+		turns:   make(chan struct{}, max(1, atOnce/2)),
 	}
 }
 
@@ -31,6 +34,7 @@ var errTooMany = errors.New("too many unknown keys")
 
 // admit is plugin's Options.Admit.
 func (s *strangers) admit(ctx context.Context) (done func(), err error) {
+	defer func() { s.metrics.notAdmitted(err) }()
 	if !s.rate.Allow() {
 		return nil, errTooMany
 	}

@@ -3,6 +3,7 @@ package kong
 import (
 	"context"
 	"io"
+	"time"
 
 	"kong-go-jwt/plugin"
 )
@@ -96,5 +97,27 @@ func LoadConsumerBytes(id string) []byte {
 
 // Strangers opens newStrangers to tests.
 func Strangers(perSecond, atOnce int) func(context.Context) (func(), error) {
-	return newStrangers(perSecond, atOnce).admit
+	return newStrangers(perSecond, atOnce, nil).admit
+}
+
+// MetricNames returns the names of all metrics of a server.
+func MetricNames() (names []string, err error) {
+	m := newMetrics("test")
+	m.watch(&Server{instances: &instances{}}, func() map[string]time.Duration { return map[string]time.Duration{"https://issuer": time.Minute} })
+	m.refused(time.Now(), "no_token")
+	families, err := m.registry.Gather()
+	for _, f := range families {
+		names = append(names, f.GetName())
+	}
+	return names, err
+}
+
+// MeteredEvent returns what is done for the metrics of one event.
+func MeteredEvent(on bool) func() {
+	var m *metrics
+	if on {
+		m = newMetrics("test")
+	}
+	o := &plugin.Outcome{Kind: plugin.Remembered}
+	return func() { m.allowed(m.now(), o) }
 }

@@ -71,6 +71,12 @@ func (s *instances) get(id int32) *instance {
 	return in
 }
 
+func (s *instances) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n
+}
+
 var errCall = errors.New("unknown call")
 
 // call serves every call but events, and returns the encoded RpcReturn.

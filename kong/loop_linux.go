@@ -296,6 +296,7 @@ func (o *loop) accept() {
 		o.workers[id] = c.worker
 	}
 	c.worker.conns++
+	o.server.conns.Add(1)
 	o.open[c.fd] = c
 }
 
@@ -319,6 +320,7 @@ func (o *loop) close(c *served) {
 		o.server.busy.Add(-1)
 	}
 	delete(o.open, c.fd)
+	o.server.conns.Add(-1)
 	o.account(c)
 	if c.worker.conns--; c.worker.conns == 0 {
 		delete(o.workers, c.worker.id)

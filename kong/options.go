@@ -1,9 +1,11 @@
 package kong
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"kong-go-jwt/plugin"
@@ -18,6 +20,8 @@ type Options struct {
 	Admin         AdminOptions // URL "": no Admin API
 	Store         plugin.Options
 	JWKS          JWKSOptions
+	Metrics       string // address of /metrics and /healthz; "": none
+	Profiles      bool   // /debug/pprof/ too
 }
 
 // JWKSOptions say how the keys of Config.Issuers are fetched.
@@ -61,6 +65,8 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")
 	f.IntVar(&o.Store.CredentialEntries, "credential-entries", 100_000, "most credentials, and most consumers, that are remembered")
 	f.IntVar(&o.Store.DecisionEntries, "cache-entries", 100_000, "most accepted tokens that are remembered")
+	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, and /healthz are served; empty: nowhere")
+	f.BoolVar(&o.Profiles, "pprof", false, "serve /debug/pprof/ there too")
 	if err := f.Parse(args); err != nil {
 		return nil, fmt.Errorf("flags: %w", err)
 	}
@@ -71,6 +77,12 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 func (o *Options) check(f *flag.FlagSet) error {
 	if f.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if _, _, err := net.SplitHostPort(o.Metrics); o.Metrics != "" && err != nil {
+		return fmt.Errorf("-metrics-listen: %q is not host:port", o.Metrics)
+	}
+	if o.Profiles && o.Metrics == "" {
+		return errors.New("-pprof: needs -metrics-listen")
 	}
 	for _, d := range []struct {
 		name  string

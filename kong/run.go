@@ -24,13 +24,18 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	go watchParent(ctx, orphaned)
 
 	o.Store.Log = logger(w)
+	var counts *metrics
+	if o.Metrics != "" {
+		counts = newMetrics(version)
+		o.Admin.metrics = counts
+	}
 	var admin *Admin
 	if o.Admin.URL != "" {
 		var err error
 		if admin, err = NewAdmin(o.Admin); err != nil {
 			return fmt.Errorf("-%w", err)
 		}
-		o.Store.Source, o.Store.Admit = admin, newStrangers(o.Admin.Rate, o.Admin.AtOnce).admit
+		o.Store.Source, o.Store.Admit = admin, newStrangers(o.Admin.Rate, o.Admin.AtOnce, counts).admit
 	}
 	keys, err := o.JWKS.sets(o.Store.Log)
 	if err != nil {
@@ -43,6 +48,11 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	listener, err := Listen(socket)
 	if err != nil {
 		return err
+	}
+	if counts != nil {
+		server.metrics = counts
+		counts.watch(server, keys.Ages)
+		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles), o.Store.Log)
 	}
 	if admin != nil {
 		go admin.Watch(ctx, watch, store.Invalidate)

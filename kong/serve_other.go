@@ -35,7 +35,9 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 		mu.Lock()
 		open[conn] = struct{}{}
 		mu.Unlock()
+		s.conns.Add(1)
 		done.Go(func() {
+			defer s.conns.Add(-1)
 			c := &session{server: s, conn: conn}
 			c.in.r = conn
 			if err := c.serve(ctx); !errors.Is(err, errEnded) {

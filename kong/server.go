@@ -29,6 +29,9 @@ type Server struct {
 	// the process lives, since Kong starts a new one at each reload.
 	noVariable atomic.Bool
 
+	metrics *metrics // nil: none
+
+	conns atomic.Int64 // connections
 	busy  atomic.Int64 // calls under way
 	calls atomic.Int64 // calls ever
 }
@@ -97,6 +100,7 @@ func (s *Server) drain(limit time.Duration) {
 
 // panicked tells of a panic that was recovered from.
 func (s *Server) panicked(fault any) {
+	s.metrics.panicked()
 	s.panics.log(s.log, "panic", fmt.Errorf("%v\n%s", fault, debug.Stack()))
 }
 

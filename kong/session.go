@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	"kong-go-jwt/plugin"
 )
@@ -27,12 +28,13 @@ type session struct {
 
 	instance  *instance // of the event under way
 	event     eventCall
-	mustNot   bool // wait
-	answered  bool // the event under way was ended: nothing more may be written for it
-	asked     int  // calls of the event whose answer matters
-	got       int  // answers to them that were read
-	ending    bool // Kong will close the connection: until then, it is only read from
-	variables bool // the event's reads are those of the nginx variable
+	began     time.Time // zero: not an event, or nobody wants to know
+	mustNot   bool      // wait
+	answered  bool      // the event under way was ended: nothing more may be written for it
+	asked     int       // calls of the event whose answer matters
+	got       int       // answers to them that were read
+	ending    bool      // Kong will close the connection: until then, it is only read from
+	variables bool      // the event's reads are those of the nginx variable
 	request   plugin.Request
 }
 
@@ -57,6 +59,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 	s.server.calls.Add(1)
 	s.answered = false
 	s.event, isEvent = parseEventCall(frame)
+	s.began = time.Time{}
 	if !isEvent {
 		answer, err := s.server.instances.call(frame)
 		if err != nil {
@@ -64,6 +67,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		}
 		return false, s.write(appendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
 	}
+	s.began = s.server.metrics.now()
 	s.instance = s.server.instances.get(s.event.instance)
 	switch {
 	case s.instance == nil:
@@ -315,7 +319,9 @@ func (s *session) allow(o *plugin.Outcome) error {
 	b.end(s.event.sequence)
 	s.answered = true
 	s.skip = b.calls
-	return s.write(b.bytes)
+	err := s.write(b.bytes)
+	s.server.metrics.allowed(s.began, o)
+	return err
 }
 
 // exit ends the request with an answer to the client. Kong closes the connection
@@ -326,6 +332,7 @@ func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 		return errEnded
 	}
 	s.answered = true
+	defer s.server.metrics.refused(s.began, r.Reason)
 	s.out.bytes = s.out.bytes[:0]
 	if log != nil {
 		s.out.serialize(log)

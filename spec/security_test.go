@@ -459,7 +459,9 @@ func TestHugeTokens(t *testing.T) {
 	refusedWith(t, a, 401, notJSON)
 	for _, send := range []func() answer{
 		func() answer { return g.send(t, "GET", "/plain?jwt="+strings.Repeat("a", 9000)) },
-		func() answer { return g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + strings.Repeat("a", 9000)}) },
+		func() answer {
+			return g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + strings.Repeat("a", 9000)})
+		},
 	} {
 		if a := send(); a.status != 414 && a.status != 400 && a.status != 494 || a.upstream != nil {
 			t.Errorf("beyond nginx's bounds: %d %.200s", a.status, a.body)

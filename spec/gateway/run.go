@@ -51,7 +51,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
 	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment with map blocks")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
-	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server (repeatable; default: -admin-url http://ADMIN)")
+	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server, after -admin-url http://ADMIN (repeatable)")
 	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
 	flags.BoolVar(&o.demo, "demo", false, "start the upstream too and print curl commands")
@@ -143,10 +143,7 @@ func (n *node) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := []string(n.options.pluginArgs)
-	if args == nil {
-		args = []string{"-admin-url", "http://" + n.adminLn.Addr().String()}
-	}
+	args := append([]string{"-admin-url", "http://" + n.adminLn.Addr().String()}, n.options.pluginArgs...)
 	n.command = pluginserver.Command{Binary: binary, Prefix: n.options.prefix, Args: args, Log: n.log.Printf}
 	if n.info, err = n.command.Query(ctx); err != nil {
 		return err

@@ -30,6 +30,7 @@ type API struct {
 	mu     sync.Mutex
 	faults faults
 	counts map[string]int64
+	total  int64 // also of paths that are too many to be counted apart
 }
 
 // Handle answers one request.
@@ -44,6 +45,7 @@ func (a *API) Handle(ctx context.Context, req *httpd.Request) *httpd.Response {
 	if a.counts == nil {
 		a.counts = map[string]int64{}
 	}
+	a.total++
 	if len(a.counts) < 10_000 {
 		a.counts[req.Path]++
 	}
@@ -172,7 +174,7 @@ func (a *API) stats() *httpd.Response {
 	for k, v := range a.counts {
 		admin[k] = v
 	}
-	out["admin"] = admin
+	out["admin"], out["admin_total"] = admin, a.total
 	return answer(200, out)
 }
 

@@ -1,0 +1,210 @@
+package kong
+
+import (
+	"errors"
+	"maps"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"kong-go-jwt/plugin"
+)
+
+// metrics are what is counted of a server, for Prometheus. On a nil *metrics,
+// nothing is, and it costs nothing.
+//
+// What is counted for each event takes a few atomic additions and no lock: a
+// counter is looked up by its labels once, and then kept.
+type metrics struct {
+	registry *prometheus.Registry
+
+	decisions *prometheus.CounterVec
+	counters  atomic.Pointer[map[decided]prometheus.Counter] // of decisions
+	adding    sync.Mutex                                     // to counters
+	events    prometheus.Histogram
+
+	lookups        *prometheus.CounterVec
+	lookupTime     prometheus.Histogram
+	refusedLookups prometheus.Counter
+	configurations prometheus.Counter
+	panics         prometheus.Counter
+}
+
+// decided are the labels of a decision.
+type decided struct{ outcome, reason string }
+
+// newMetrics returns metrics of a server of that version.
+func newMetrics(version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "go_jwt_decisions_total",
+			Help: "Requests decided, by outcome (accepted, remembered: accepted by the cache, anonymous, unidentified, aside, refused, shadowed) and, where there is one, the reason of the refusal.",
+		}, []string{"outcome", "reason"}),
+		events: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "go_jwt_event_duration_seconds",
+			Help:    "Time from an event's arrival to its last call, Kong's answers included.",
+			Buckets: []float64{25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5},
+		}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "go_jwt_lookups_total",
+			Help: "Requests to the Admin API for credentials and consumers, by result: found, absent, failed.",
+		}, []string{"result"}),
+		lookupTime: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "go_jwt_lookup_duration_seconds",
+			Help:    "Time that requests to the Admin API took, the wait for a turn included.",
+			Buckets: []float64{0.5e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5},
+		}),
+		refusedLookups: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "go_jwt_lookups_refused_total",
+			Help: "Lookups of unknown keys that were not made because of -admin-rate.",
+		}),
+		configurations: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "go_jwt_configurations_total",
+			Help: "Declarative configurations that Kong was seen to load.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "go_jwt_panics_total",
+			Help: "Panics that were recovered from. Each is a bug.",
+		}),
+	}
+	m.counters.Store(new(map[decided]prometheus.Counter))
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "go_jwt_build_info", Help: "1, with the version as a label.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	})
+	build.Set(1)
+	m.registry.MustRegister(
+		m.decisions, m.events, m.lookups, m.lookupTime, m.refusedLookups, m.configurations, m.panics, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	for _, result := range []string{lookupFound, lookupAbsent, lookupFailed} {
+		m.lookups.WithLabelValues(result)
+	}
+	return m
+}
+
+// watch has the metrics show what s is doing, and how old the issuers' keys are.
+func (m *metrics) watch(s *Server, keyAges func() map[string]time.Duration) {
+	m.registry.MustRegister(keySetAges{
+		prometheus.NewDesc("go_jwt_jwks_age_seconds", "Time since an issuer's keys were last fetched.", []string{"issuer"}, nil), keyAges,
+	})
+	gauge := func(name, help string, value func() int) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	gauge("go_jwt_connections", "Connections from Kong's workers.", func() int { return int(s.conns.Load()) })
+	gauge("go_jwt_events_under_way", "Events that are being served.", func() int { return int(s.busy.Load()) })
+	gauge("go_jwt_instances", "Plugin instances that Kong's workers have started.", s.instances.count)
+}
+
+// keySetAges collects the ages of issuers' keys.
+type keySetAges struct {
+	desc     *prometheus.Desc
+	byIssuer func() map[string]time.Duration
+}
+
+// Describe implements [prometheus.Collector].
+func (a keySetAges) Describe(to chan<- *prometheus.Desc) { to <- a.desc }
+
+// Collect implements [prometheus.Collector].
+func (a keySetAges) Collect(to chan<- prometheus.Metric) {
+	for issuer, age := range a.byIssuer() {
+		to <- prometheus.MustNewConstMetric(a.desc, prometheus.GaugeValue, age.Seconds(), issuer)
+	}
+}
+
+// now is when an event begins.
+func (m *metrics) now() (t time.Time) {
+	if m != nil {
+		t = time.Now()
+	}
+	return t
+}
+
+// refused counts an event that ended in a refusal.
+func (m *metrics) refused(began time.Time, reason string) {
+	if m != nil && !began.IsZero() {
+		m.count(decided{"refused", reason})
+		m.events.Observe(time.Since(began).Seconds())
+	}
+}
+
+// allowed counts an event that ended otherwise.
+func (m *metrics) allowed(began time.Time, o *plugin.Outcome) {
+	if m == nil || began.IsZero() {
+		return
+	}
+	d := decided{outcome: string(o.Kind)}
+	if o.Shadowed != nil {
+		d = decided{"shadowed", o.Shadowed.Reason}
+	}
+	m.count(d)
+	m.events.Observe(time.Since(began).Seconds())
+}
+
+func (m *metrics) count(d decided) {
+	c, known := (*m.counters.Load())[d]
+	if !known {
+		c = m.add(d)
+	}
+	c.Inc()
+}
+
+func (m *metrics) add(d decided) prometheus.Counter {
+	m.adding.Lock()
+	defer m.adding.Unlock()
+	c := m.decisions.WithLabelValues(d.outcome, d.reason)
+	counters := maps.Clone(*m.counters.Load())
+	if counters == nil {
+		counters = make(map[decided]prometheus.Counter)
+	}
+	counters[d] = c
+	m.counters.Store(&counters)
+	return c
+}
+
+// The results of a lookup.
+const (
+	lookupFound  = "found"
+	lookupAbsent = "absent"
+	lookupFailed = "failed"
+)
+
+// lookedUp counts a request to the Admin API.
+func (m *metrics) lookedUp(began time.Time, found bool, err error) {
+	if m == nil {
+		return
+	}
+	result := lookupAbsent
+	switch {
+	case err != nil:
+		result = lookupFailed
+	case found:
+		result = lookupFound
+	}
+	m.lookups.WithLabelValues(result).Inc()
+	m.lookupTime.Observe(time.Since(began).Seconds())
+}
+
+// notAdmitted counts a lookup that was not made.
+func (m *metrics) notAdmitted(err error) {
+	if m != nil && errors.Is(err, errTooMany) {
+		m.refusedLookups.Inc()
+	}
+}
+
+func (m *metrics) panicked() {
+	if m != nil {
+		m.panics.Inc()
+	}
+}
+
+func (m *metrics) configured() {
+	if m != nil {
+		m.configurations.Inc()
+	}
+}

@@ -1,0 +1,63 @@
+package kong
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// operations serves those who watch over the process: /metrics, /healthz and,
+// if asked for, /debug/pprof/.
+func operations(m *metrics, profiles bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n") //nolint:errcheck // the client's loss
+	})
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	return mux
+}
+
+// serveOperations serves h on address until ctx is done. While that address is
+// taken, as it is by the server that Kong is about to stop, it tries again. An
+// address that cannot be had does not keep requests from being authenticated.
+func serveOperations(ctx context.Context, address string, h http.Handler, log *slog.Logger) {
+	const (
+		again   = 200 * time.Millisecond
+		patient = 100 // tries before it is told
+	)
+	for try := 1; ; try++ {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		if err == nil {
+			log.Info("serving metrics", "address", l.Addr())
+			s := &http.Server{
+				Handler: h, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+				ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
+			}
+			// At once: a successor waits for the address.
+			context.AfterFunc(ctx, func() { _ = s.Close() }) //nolint:errcheck // nothing to be done about it
+			if err = s.Serve(l); errors.Is(err, http.ErrServerClosed) {
+				return
+			}
+		}
+		if try == patient {
+			log.Error("metrics cannot be served", "why", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+	}
+}
