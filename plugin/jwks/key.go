@@ -109,8 +109,8 @@ func (m members) material() (any, error) {
 			return nil, err
 		}
 	}
-	switch text["kty"] + " " + text["crv"] {
-	case "RSA ", "EC P-256", "EC P-384", "EC P-521", "OKP Ed25519":
+	switch kty, crv := text["kty"], text["crv"]; {
+	case kty == "RSA", kty == "EC" && strings.HasPrefix(crv, "P-"), kty == "OKP" && crv == "Ed25519":
 	default:
 		return nil, errors.New("kty or crv is not supported")
 	}

@@ -1,0 +1,36 @@
+package plugin
+
+// Outcome says what becomes of a request: it is refused if Refusal is not nil,
+// and else goes on to the upstream.
+type Outcome struct {
+	// Refusal is the answer to the client.
+	Refusal *Refusal
+	// Fault, with a Refusal, is what went wrong on this side.
+	Fault error
+	// Shadowed is the refusal that Config.Shadow has kept from the client.
+	Shadowed *Refusal
+	// Log, with a Refusal, is what is to be logged of it; nil: nothing.
+	Log *Log
+
+	// Answer is what the request is given, encoded.
+	Answer Answer
+	// Token is the accepted token, which aliases the Request; nil if there is
+	// none.
+	Token []byte
+	// Hidden is what the request must look like instead; nil: as it is.
+	Hidden *Hidden
+	// Kind says what Answer means.
+	Kind Kind
+}
+
+// Kind is how a request that is not refused goes on.
+type Kind string
+
+// The kinds of outcome.
+const (
+	Accepted     Kind = "accepted"     // its token is good
+	Remembered   Kind = "remembered"   // its token was found good before
+	Anonymous    Kind = "anonymous"    // as the anonymous consumer
+	Unidentified Kind = "unidentified" // as nobody: a preflight, or shadowed
+	Aside        Kind = "aside"        // as whom another plugin has found
+)
