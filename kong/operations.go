@@ -19,7 +19,7 @@ func operations(m *metrics, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "ok\n") //nolint:errcheck // the client's loss
+		_, _ = io.WriteString(w, "ok\n") // the client's loss
 	})
 	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -46,7 +46,7 @@ func serveOperations(ctx context.Context, address string, h http.Handler, log *s
 				ReadTimeout: 5 * time.Second, IdleTimeout: time.Minute, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10,
 			}
 			// At once: a successor waits for the address.
-			context.AfterFunc(ctx, func() { _ = s.Close() }) //nolint:errcheck // nothing to be done about it
+			context.AfterFunc(ctx, func() { _ = s.Close() }) // nothing to be done about it
 			if err = s.Serve(l); errors.Is(err, http.ErrServerClosed) {
 				return
 			}
