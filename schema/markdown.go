@@ -1,5 +1,7 @@
 package schema
 
+//go:generate go test -run TestConfigurationIsCurrent . -update
+
 import (
 	"encoding/json"
 	"fmt"
