@@ -78,7 +78,7 @@ func Fields() []Field {
 		{
 			Name: "cache_ttl", Type: Number, Between: &Range{0, 3600}, Required: true,
 			Default:     300,
-			Description: "Longest time, in seconds, for which an accepted token is remembered, so that its signature is not verified on each request; 0 turns that off. A token is never accepted beyond its exp, and revocation is bounded by the credential cache, not by this time.",
+			Description: "Longest time, in seconds, for which an accepted token is remembered, so that its signature is not verified on each request; 0 turns that off. It ends with the exp of the token at the latest, and revocation is bounded by the credential cache, not by this time.",
 		},
 		{
 			Name: "credentials", Type: Array,

@@ -82,7 +82,7 @@ func shown(issuer string) string {
 	switch {
 	case err != nil:
 		return "(no URL)"
-	case u.User != nil || u.RawQuery != "":
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return where(u)
 	}
 	return issuer

@@ -23,6 +23,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/jwks"
@@ -219,7 +220,8 @@ func becomes(t *testing.T, what string, so func() bool) {
 
 // retired reads what only package plugin does, by way of its decisions.
 func retired(k *plugin.PublishedKey) bool {
-	return reflect.ValueOf(k).Elem().FieldByName("retired").FieldByName("v").Uint() != 0
+	field := reflect.ValueOf(k).Elem().FieldByName("retired")
+	return (*atomic.Bool)(unsafe.Pointer(field.UnsafeAddr())).Load()
 }
 
 func equal(a, b any) bool {

@@ -52,7 +52,7 @@ func TestRotationUnderLoad(t *testing.T) {
 				})
 			}
 			for i := 1; i < rotations && !t.Failed(); i++ {
-				p.publish(ring[i-1], ring[i])
+				p.publish(ring[max(0, i-2) : i+1]...) // what is asked for, and the next
 				if o.Refresh < time.Second {
 					before := p.fetches.Load() // the next to begin finds the key
 					becomes(t, "it is fetched anew", func() bool { return p.fetches.Load() > before+1 })
