@@ -28,8 +28,7 @@ func Kong() map[string]any {
 				"description": "Protocols of the requests that the plugin runs on.",
 			}},
 			map[string]any{"config": map[string]any{
-				"type": "record", "required": true, "fields": kongFields(Fields()),
-				"description": "Configuration of the plugin.",
+				"type": "record", "fields": kongFields(Fields()),
 			}},
 		},
 		"entity_checks": checks,
