@@ -38,7 +38,7 @@ func TestRotationUnderLoad(t *testing.T) {
 						select {
 						case <-done:
 							return
-						default:
+						case <-time.After(100 * time.Microsecond): // leaves the provider a processor
 						}
 						mu.RLock() // a token that is under way holds up its key's end
 						for _, kid := range []int{signing, max(0, signing-1)} {
