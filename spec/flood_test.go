@@ -80,7 +80,9 @@ func TestFloods(t *testing.T) {
 		{"large tokens", "/plain", varied(`{"alg":"HS256"}`, func(i int) string { return fmt.Sprintf(`{"iss":"%s%d"}`, padding, i) }, 32), []int{401, 503}},
 		{"bad signatures, HS256", "/plain", varied(`{"alg":"HS256"}`, func(i int) string { return fmt.Sprintf(`{"iss":"hs256","n":%d}`, i) }, 32), []int{401}},
 		{"bad signatures, RS256", "/plain", varied(`{"alg":"RS256"}`, func(i int) string { return fmt.Sprintf(`{"iss":"rs256","n":%d}`, i) }, 256), []int{401}},
-		{"accepted tokens", "/plain", func(i int) string { return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":"%s"`, i, padding[:3000])) }, []int{200}},
+		{"accepted tokens", "/plain", func(i int) string {
+			return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":"%s"`, i, padding[:3000]))
+		}, []int{200}},
 	}
 	var keySets atomic.Int64
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
