@@ -15,8 +15,8 @@ import (
 	"kong-go-jwt/kong"
 )
 
-// version is the plugin's version, which Kong shows.
-const version = "0.1.0"
+// version is the plugin's version, which Kong shows. A release sets it.
+var version = "0.1.0"
 
 const about = `go-jwt is a plugin server: Kong Gateway starts it, and talks to it over a socket
 in its prefix directory. To use it, put the binary at /usr/local/bin/go-jwt and

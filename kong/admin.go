@@ -211,7 +211,10 @@ var isUUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-
 // listEvery is how often all credentials are listed at most, but for changes of
 // the configuration. It is as long as it is remembered by default that there is
 // no credential of some key.
-const listEvery = 5 * time.Second
+const (
+	listEvery = 5 * time.Second
+	listAgain = time.Second // after it has failed
+)
 
 // uuidCredential finds a credential whose key looks like an id. The Admin API
 // has no way to ask for one, so all are listed, rarely, and the few with such
@@ -224,7 +227,11 @@ func (a *Admin) uuidCredential(ctx context.Context, key string) (*plugin.Credent
 	case <-ctx.Done():
 		return nil, fmt.Errorf("admin api: busy: %w", ctx.Err())
 	}
-	if now := l.outdated.Load(); now != l.seen || time.Since(l.asOf) > listEvery {
+	every := listEvery
+	if l.err != nil {
+		every = listAgain
+	}
+	if now := l.outdated.Load(); now != l.seen || time.Since(l.asOf) > every {
 		l.keyed, l.err = a.listUUIDKeyed(ctx)
 		l.asOf, l.seen = time.Now(), now
 	}

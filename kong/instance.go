@@ -183,10 +183,15 @@ func (s *instances) share(c *schema.Config) (*shared, error) {
 	return sh, nil
 }
 
+// close closes an instance, in a while: a worker that starts another one in its
+// place may have events under way that still go to this one.
 func (s *instances) close(id int32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.remove(id)
+	const while = 10 * time.Second
+	time.AfterFunc(while, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.remove(id)
+	})
 }
 
 func (s *instances) remove(id int32) {

@@ -55,7 +55,10 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles), o.Store.Log)
 	}
 	if admin != nil {
-		go admin.Watch(ctx, watch, store.Invalidate)
+		// To the end, also while it drains: credentials are revoked by it.
+		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		go admin.Watch(watching, watch, store.Invalidate)
 	}
 	o.Store.Log.Info("listening", "socket", socket, "version", version)
 	return server.Serve(ctx, listener, drain)

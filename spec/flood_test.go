@@ -38,6 +38,9 @@ func floodSize(t *testing.T) (n int, measured bool) {
 		}
 		return n, true
 	}
+	if raceEnabled {
+		return 300, false
+	}
 	return 2000, false
 }
 

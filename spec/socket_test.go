@@ -384,3 +384,38 @@ func dead(pid int) bool {
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	return strings.HasPrefix(rest, "Z")
 }
+
+// TestClosedInstance: when Kong starts an instance in place of another one, and
+// closes that, events for it may still be on their way. They are served.
+func TestClosedInstance(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	s := startServer(t, "-admin-url=")
+	c := s.dial(t)
+	r := bufio.NewReader(c)
+	exchange := func(message []byte) wire.Return {
+		t.Helper()
+		if _, err := c.Write(bytesFrame(message)); err != nil {
+			t.Fatal(err)
+		}
+		data, err := wire.ReadFrame(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ret, err := wire.DecodeReturn(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ret
+	}
+	id := exchange(wire.StartInstance(1, "go-jwt", []byte(inlineConfig))).Instance
+	if closed := exchange(wire.CloseInstance(2, id)); closed.Sequence != 2 {
+		t.Errorf("%+v", closed)
+	}
+	if _, err := c.Write(bytesFrame(wire.HandleEvent(3, id, "access"))); err != nil {
+		t.Fatal(err)
+	}
+	if method, err := wire.ReadFrame(r); err != nil || string(method) != "kong.nginx.get_var" {
+		t.Errorf("%q, %v; want the first call of an event", method, err)
+	}
+}
