@@ -121,3 +121,12 @@ func MeteredEvent(on bool) func() {
 	o := &plugin.Outcome{Kind: plugin.Remembered}
 	return func() { m.allowed(m.now(), o) }
 }
+
+// BrokenInstance starts an instance like another one, whose engine panics.
+func BrokenInstance(s *Server, like int32) int32 {
+	in := *s.instances.get(like)
+	in.id++
+	in.engine, in.shared = new(plugin.Engine), nil
+	s.instances.byID.Store(in.id, &in)
+	return in.id
+}

@@ -210,3 +210,70 @@ func TestNoSecretsInLog(t *testing.T) {
 		}
 	}
 }
+
+// TestKilledUnderLoad kills the server while good and forged tokens keep coming:
+// what fails, fails with a 5xx, nothing forged gets through, and service is back
+// soon after Kong has started the next one.
+func TestKilledUnderLoad(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	g := specGateway(t)
+	good, forged := tokenOf(t, "hs256", "hs-a", "HS256"), tokenOf(t, "hs256", "hs-b", "HS256")
+	if a := g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + good}); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	time.Sleep(time.Second) // Kong respawns at once who lived that long
+	var failed, passed, refused atomic.Int64
+	var lastFailure atomic.Int64
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			token := good
+			if i%2 == 1 {
+				token = forged
+			}
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				a, err := exchange(g.proxy, "GET", "/plain", [][2]string{{"Authorization", "Bearer " + token}})
+				switch {
+				case err != nil:
+					t.Errorf("no answer: %v", err)
+				case a.status == 200 && token == good:
+					passed.Add(1)
+				case a.status == 401 && token == forged:
+					refused.Add(1)
+				case a.status >= 500 && a.upstream == nil:
+					failed.Add(1)
+					lastFailure.Store(time.Now().UnixNano())
+				default:
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	poll(t, patience, func() bool { return passed.Load() > 50 && refused.Load() > 50 })
+	killed := time.Now()
+	old := g.pluginPid(t)
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	poll(t, patience, func() bool { p := g.pluginPid(t); return p != 0 && p != old })
+	respawned := time.Now()
+	before := passed.Load()
+	poll(t, patience, func() bool { return passed.Load() > before+50 })
+	time.Sleep(2*time.Second - time.Since(respawned))
+	late := failed.Load()
+	before = passed.Load()
+	poll(t, patience, func() bool { return passed.Load() > before+50 })
+	close(done)
+	wait.Wait()
+	if n := failed.Load() - late; n != 0 {
+		t.Errorf("%d requests failed more than 2 s after the respawn", n)
+	}
+	t.Logf("%d failed, the last %v after the kill; respawned after %v", failed.Load(), time.Unix(0, lastFailure.Load()).Sub(killed), respawned.Sub(killed))
+}
