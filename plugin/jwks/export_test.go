@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"kong-go-jwt/plugin"
@@ -18,5 +19,20 @@ func ParseSet(text []byte, maxKeys int) (keys []*plugin.PublishedKey, unfit []st
 }
 
 func Lifetime(o Options, h http.Header) time.Duration { return o.withDefaults().lifetime(h) }
+
+// PublishAgainstExpiry publishes a key set while the one before it expires, and
+// returns what is known then.
+func PublishAgainstExpiry(o Options, before, after []*plugin.PublishedKey) []*plugin.PublishedKey {
+	s := newSet(o.withDefaults(), nil, source{})
+	s.publish(before)
+	old := s.current.Load()
+	var expiry sync.WaitGroup
+	expiry.Go(func() { s.expire(old) })
+	s.publish(after)
+	expiry.Wait()
+	now := s.current.Load()
+	now.timer.Stop()
+	return now.keys
+}
 
 func Backoff(failed int, refresh time.Duration) time.Duration { return backoff(failed, refresh) }

@@ -108,6 +108,33 @@ func TestDiscoveryIsChecked(t *testing.T) {
 	}
 }
 
+func TestDiscoveryOfHTTP(t *testing.T) {
+	p := newProvider(t, p256(t, "k1"))
+	plain := httptest.NewServer(p)
+	defer plain.Close()
+	p.answer(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == discoveryPath {
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, p.URL, plain.URL+"/keys")
+			return
+		}
+		fmt.Fprint(w, p.keys)
+	})
+	_, set := p.open(t, jwks.Options{AllowHTTP: true})
+	one(t, set, "k1")
+	_, strict := p.open(t, jwks.Options{})
+	fails(t, strict, "jwks_uri is not https")
+}
+
+type panics struct{}
+
+func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("some secret") }
+
+func TestPanicIsAnError(t *testing.T) {
+	sets := jwks.New(jwks.Options{Client: &http.Client{Transport: panics{}}})
+	defer sets.Close()
+	fails(t, sets.Open("x", "https://idp.example/keys"), "jwks: panic")
+}
+
 func TestRedirects(t *testing.T) {
 	p := newProvider(t, p256(t, "k1"))
 	plain := httptest.NewServer(p)

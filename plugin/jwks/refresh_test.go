@@ -129,6 +129,23 @@ func TestUnknownKeyDuringFetch(t *testing.T) {
 	}
 }
 
+// Who waits for a fetch that fails is told so, and not made to wait for another.
+func TestWaitingForFetchThatFails(t *testing.T) {
+	p := newProvider(t)
+	hold := make(chan struct{})
+	p.answer(func(w http.ResponseWriter, _ *http.Request) {
+		<-hold
+		http.Error(w, "down", http.StatusBadGateway)
+	})
+	_, set := p.open(t, jwks.Options{})
+	becomes(t, "it is being fetched", func() bool { return p.discoveries.Load() > 0 })
+	time.AfterFunc(20*time.Millisecond, func() { close(hold) })
+	fails(t, set, "status 502")
+	if n := p.discoveries.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+}
+
 func TestKeysKeepTheirIdentity(t *testing.T) {
 	same, changed, gone := p256(t, "same"), p256(t, "changed"), edKey(t, "gone")
 	twin := p256(t, "twin")
@@ -184,8 +201,11 @@ func TestIssuerPublishesNothing(t *testing.T) {
 
 func TestLastGoodKeysAreKept(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
-		"status":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusInternalServerError) },
-		"created":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) },
+		"status": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusInternalServerError) },
+		"created": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = w.Write([]byte(`{"keys":[]}`))
+		},
 		"no set":       func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) },
 		"no JSON":      func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`<html>`)) },
 		"cut off":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
@@ -255,6 +275,39 @@ func TestKeysAreRetiredAfterStale(t *testing.T) {
 			t.Errorf("asked %d times, want twice", n)
 		}
 	})
+}
+
+// The clock may leap, as that of a machine that has slept does.
+func TestKeysAreTooOldThoughNothingFailed(t *testing.T) {
+	p := newProvider(t, p256(t, "k1"))
+	var c clock
+	_, set := p.open(t, jwks.Options{Now: c.now, Stale: time.Hour, MinInterval: 2 * time.Hour})
+	k := one(t, set, "k1")
+	get(t, set, "k2") // nothing more may be asked for
+	c.advance(time.Hour)
+	fails(t, set, "too old")
+	if !retired(k) {
+		t.Error("not retired")
+	}
+}
+
+// A key that has been retired must not come back to life by a fetch that ends
+// just then.
+func TestPublishAgainstExpiry(t *testing.T) {
+	text := setOf(t, p256(t, "k1"))
+	parse := func() []*plugin.PublishedKey {
+		keys, _, err := jwks.ParseSet(text, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	for range 2000 {
+		keys := jwks.PublishAgainstExpiry(jwks.Options{}, parse(), parse())
+		if len(keys) != 1 || retired(keys[0]) {
+			t.Fatalf("got %d keys, or one that is retired", len(keys))
+		}
+	}
 }
 
 func TestFirstFetchFails(t *testing.T) {
