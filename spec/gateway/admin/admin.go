@@ -82,6 +82,14 @@ func (a *API) route(req *httpd.Request) *httpd.Response {
 		return page(store.JWTs, query)
 	case len(segments) == 2 && segments[0] == "jwts":
 		return found(store.JWT(segments[1]))
+	case len(segments) == 1 && segments[0] == "consumers" && query.Has("custom_id"):
+		found := []*config.Consumer{}
+		for _, c := range store.Consumers {
+			if c.CustomID != "" && c.CustomID == query.Get("custom_id") {
+				found = append(found, c)
+			}
+		}
+		return answer(200, map[string]any{"data": found, "next": nil})
 	case len(segments) == 1 && segments[0] == "consumers":
 		return page(store.Consumers, query)
 	case len(segments) >= 2 && segments[0] == "consumers":
