@@ -194,6 +194,11 @@ func (c *Config) check() error {
 		if slices.ContainsFunc(c.Issuers[:i], func(o Issuer) bool { return o.Issuer == is.Issuer }) {
 			errs = append(errs, fmt.Errorf("%s: another issuer has the same name", path))
 		}
+		for field, text := range map[string]string{"issuer": is.Issuer, "jwks_uri": is.JWKSURI} {
+			if u, err := url.Parse(text); err == nil && u.User != nil {
+				errs = append(errs, fmt.Errorf("config.issuers[%d].%s: must not hold a user or password", i+1, field))
+			}
+		}
 		if u, err := url.Parse(is.Issuer); is.JWKSURI == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 			errs = append(errs, fmt.Errorf("%s: must be an https URL, or jwks_uri be set", path))
 		}

@@ -107,6 +107,8 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		`{"credentials":[{"key":"k","consumer":"c","algorithm":"none"}]}`:  "config.credentials[1].algorithm: expected one of: " + strings.Join(schema.Algorithms(), ", "),
 		`{"credentials":[{"key":"k","consumer":"c","secret":"s"},{"key":"k","consumer":"c","secret":"s"}]}`: "config.credentials[2].key: another credential has the same key",
 		`{"issuers":[{"issuer":"a"}]}`:                                                      "config.issuers[1].issuer: must be an https URL, or jwks_uri be set",
+		`{"issuers":[{"issuer":"https://u:p@a"}]}`:                                          "config.issuers[1].issuer: must not hold a user or password",
+		`{"issuers":[{"issuer":"a","jwks_uri":"https://u@a"}]}`:                             "config.issuers[1].jwks_uri: must not hold a user or password",
 		`{"issuers":[{"issuer":"https://a"},{"issuer":"https://a"}]}`:                       "config.issuers[2].issuer: another issuer has the same name",
 		`{"issuers":[{"issuer":"https://a","algorithms":["HS256"]}]}`:                       "config.issuers[1].algorithms[1]: expected one of: " + strings.Join(schema.AsymmetricAlgorithms(), ", "),
 		`{"issuers":[{"issuer":"https://a","algorithms":[]}]}`:                              "config.issuers[1].algorithms: length must be at least 1",
