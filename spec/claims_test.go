@@ -309,7 +309,7 @@ func TestLogSerialize(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &got); err != nil {
 			t.Fatal(err)
 		}
-		if told, _ := got["go_jwt"].(map[string]any); !reflect.DeepEqual(object(told), want[i]) {
+		if told, _ := got["go_jwt"].(map[string]any); !reflect.DeepEqual(told, want[i]) {
 			t.Errorf("%d: got %s, want %v", i, line, want[i])
 		}
 		for _, token := range []string{good, bad, issued} {

@@ -130,10 +130,11 @@ func (k *Key) jwk() map[string]any {
 		maps.Copy(jwk, map[string]any{"kty": "RSA", "n": b64(public.N.Bytes()), "e": b64(big.NewInt(int64(public.E)).Bytes())})
 	case *ecdsa.PublicKey:
 		const size = 32
-		maps.Copy(jwk, map[string]any{
-			"kty": "EC", "crv": "P-256",
-			"x": b64(public.X.FillBytes(make([]byte, size))), "y": b64(public.Y.FillBytes(make([]byte, size))),
-		})
+		point, err := public.Bytes() // 4, x, y
+		if err != nil || len(point) != 1+2*size {
+			return nil
+		}
+		maps.Copy(jwk, map[string]any{"kty": "EC", "crv": "P-256", "x": b64(point[1 : 1+size]), "y": b64(point[1+size:])})
 	}
 	return jwk
 }

@@ -97,8 +97,14 @@ func (w *world) change(what string, c *caller, change func(*state)) error {
 // fault has the Admin API fail for some seconds.
 func (w *world) fault(ctx context.Context, chance *rand.Rand, reloads bool) error {
 	modes := []object{
-		{"mode": "slow", "delay_ms": 300}, {"mode": "slow", "delay_ms": 10_000}, {"mode": "refuse"}, {"mode": "500"},
-		{"mode": "half"}, {"mode": "garbage"}, {"mode": "huge"}, {"mode": "reset"},
+		{"mode": "slow", "delay_ms": 300},
+		{"mode": "slow", "delay_ms": 10_000},
+		{"mode": "refuse"},
+		{"mode": "500"},
+		{"mode": "half"},
+		{"mode": "garbage"},
+		{"mode": "huge"},
+		{"mode": "reset"},
 	}
 	mode := modes[chance.IntN(len(modes))]
 	w.happened[fmt.Sprintf("Admin API: %s", mode["mode"])]++

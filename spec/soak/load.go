@@ -56,7 +56,7 @@ func (l *load) run(ctx context.Context, seed uint64) {
 	var done sync.WaitGroup
 	for i := range l.connections {
 		done.Go(func() {
-			chance := rand.New(rand.NewPCG(seed, uint64(i+1))) //nolint:gosec // no secret
+			chance := rand.New(rand.NewPCG(seed, uint64(i+1)))
 			own := map[string]map[string]int64{}
 			var latencies []time.Duration
 			for ctx.Err() == nil {

@@ -79,7 +79,7 @@ func run(ctx context.Context, o options) error {
 	samples := make(chan []sample, 1)
 	go func() { samples <- w.observe(ctx) }()
 	events := make(chan error, 1)
-	chance := rand.New(rand.NewPCG(o.seed, 0)) //nolint:gosec // no secret
+	chance := rand.New(rand.NewPCG(o.seed, 0))
 	go func() { events <- w.live(ctx, chance, o) }()
 	l.run(ctx, o.seed)
 	err = errors.Join(<-events, ctxFault(ctx))

@@ -105,7 +105,7 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	return w, w.start(ctx, o, dir)
 }
 
-const steadySecret = "the secret of a credential that stays" //nolint:gosec // of no use to anyone
+const steadySecret = "the secret of a credential that stays"
 
 func newSecret(algorithm string) (any, error) {
 	switch algorithm {
@@ -226,7 +226,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 	if err := l.Close(); err != nil {
 		return err
 	}
-	w.gateway = exec.Command(o.gateway, //nolint:noctx // it is told to stop, not killed
+	w.gateway = exec.Command(o.gateway,
 		"-config", w.configFile, "-plugin", o.plugin, "-kong-prefix", dir, "-workers", "2",
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-nginx-include", "kong/go-jwt.nginx.conf",
 		"-plugin-arg=-metrics-listen", "-plugin-arg="+w.metrics)
