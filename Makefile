@@ -5,6 +5,7 @@ TOOL := go tool -modfile=.ci/tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
 FUZZTIME ?= 10s
 SOAKTIME ?= 30m
+FLOOD ?= 1000000
 
 .PHONY: run test lint fuzz bench soak image build help
 
@@ -38,8 +39,9 @@ bench: build ## measure the engine, and events over the socket, beside a plain g
 	bin/bench -plugin bin/go-jwt -baseline bin/baseline -work 20us
 	bin/bench -plugin bin/go-jwt -memory
 
-soak: build ## keep it under load and faults for SOAKTIME (30m), checking every answer
-	go run ./spec/soak -duration $(SOAKTIME) -connections 64
+soak: build ## keep it under load and faults for SOAKTIME (30m), checking every answer, then flood it (FLOOD tokens of each kind)
+	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
+	SPEC_FLOOD=$(FLOOD) go test -count=1 -timeout 4h -v -run '^TestFloods$$' ./spec
 
 image: ## build the Docker image
 	docker build -t kong-go-jwt .

@@ -273,7 +273,9 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if consumers == nil && !verifier.quick() {
 		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 	}
-	if !verifier.verify(t) {
+	if good, err := e.s.verifies(ctx, verifier, t); err != nil {
+		return nil, Outcome{Refusal: Unavailable(), Fault: err}
+	} else if !good {
 		return refused(invalidSignature(e.c))
 	}
 	valid, faults := checkClaims(e.c, t, e.s.o.Now())

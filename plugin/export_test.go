@@ -1,6 +1,11 @@
 package plugin
 
-import "kong-go-jwt/schema"
+import (
+	"context"
+	"time"
+
+	"kong-go-jwt/schema"
+)
 
 // FindToken, ParseToken and ParsePublicKey open the parts to tests that hostile
 // input reaches first.
@@ -15,3 +20,9 @@ func ParseToken(raw []byte) (signed string, signature []byte, malformed string) 
 }
 
 func ParsePublicKey(text []byte) (any, error) { return parsePublicKey(text) }
+
+// Turns opens newTurns to tests.
+func Turns() (take func(context.Context, time.Duration) (func(), error), n int) {
+	t := newTurns()
+	return t.take, cap(t)
+}

@@ -45,7 +45,12 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err)}
 	}
+	done, err := e.s.turns.take(ctx, e.s.o.LookupTimeout)
+	if err != nil {
+		return nil, Outcome{Refusal: Unavailable(), Fault: err}
+	}
 	key, tried := verifyingKey(t, keys)
+	done()
 	switch {
 	case tried == 0:
 		return refused(unknownKey(e.c))

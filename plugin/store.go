@@ -58,11 +58,12 @@ type Store struct {
 	consumers   *cache[Consumer] // by id or username
 	customIDs   *cache[Consumer]
 	decisions   *decisions
+	turns       turns
 }
 
 // NewStore returns an empty store. Close must be called when it is done with.
 func NewStore(o Options) *Store {
-	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries)}
+	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries), turns: newTurns()}
 	s.credentials = newCache(s, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
 	s.credentials.admit = o.Admit
 	sameConsumer := func(a, b *Consumer) bool {
