@@ -45,12 +45,10 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err)}
 	}
-	done, err := e.s.turns.take(ctx, e.s.o.LookupTimeout)
+	key, tried, err := e.verifyingKey(ctx, t, keys)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: err}
 	}
-	key, tried := verifyingKey(t, keys)
-	done()
 	switch {
 	case tried == 0:
 		return refused(unknownKey(e.c))
@@ -84,8 +82,13 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 }
 
 // verifyingKey returns the key that the signature verifies with, and how many
-// were fit for being tried (RFC 8725 sections 3.1 and 3.2).
-func verifyingKey(t *token, keys []*PublishedKey) (key *PublishedKey, tried int) {
+// were fit for being tried (RFC 8725 sections 3.1 and 3.2). It waits for its turn.
+func (e *Engine) verifyingKey(ctx context.Context, t *token, keys []*PublishedKey) (key *PublishedKey, tried int, err error) {
+	done, err := e.s.turns.take(ctx, e.s.o.LookupTimeout)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer done()
 	for _, k := range keys {
 		if k.retired.Load() || k.Algorithm != "" && k.Algorithm != t.alg {
 			continue
@@ -95,13 +98,13 @@ func verifyingKey(t *token, keys []*PublishedKey) (key *PublishedKey, tried int)
 			continue
 		}
 		if tried++; tried > maxCandidates {
-			return nil, tried
+			return nil, tried, nil
 		}
 		if verifier.verify(t) {
-			return k, tried
+			return k, tried, nil
 		}
 	}
-	return nil, tried
+	return nil, tried, nil
 }
 
 // typeHolds compares the typ header, which is a media type whose "application/"
