@@ -136,11 +136,15 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 }
 
 // admitsGuest tells whether a request that was refused for its token goes on as
-// the anonymous consumer.
+// the anonymous consumer. One with a good token never does: a credential without
+// its consumer means that Kong has lost its database, which the PDK cannot tell.
 func (e *Engine) admitsGuest(no *Refusal) bool {
 	when := "invalid"
-	if no.Reason == reasonNoToken {
+	switch no.Reason {
+	case reasonNoToken:
 		when = "missing"
+	case reasonNoConsumer:
+		return false
 	}
 	return e.c.Anonymous != "" && slices.Contains(e.c.AnonymousOn, when)
 }

@@ -204,6 +204,16 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
+// A good token whose consumer cannot be found is no anonymous caller's: Kong may
+// have lost its database.
+func TestLostConsumerIsNotAnonymous(t *testing.T) {
+	w := newWorld(t)
+	delete(w.consumers, "id-1")
+	e := w.engine(t, `{"anonymous":"guest"}`)
+	expect(t, w.decide(t, e, w.token(`{"iss":"key"}`)), message(401, "Could not find consumer for 'iss=key'"))
+	expect(t, w.decide(t, e, "bad"), anonymous)
+}
+
 func TestOtherPluginHasAuthenticated(t *testing.T) {
 	unauthorized := message(401, "Unauthorized")
 	for name, tt := range map[string]struct{ config, method, connection, want string }{

@@ -126,11 +126,13 @@ func invalidClaims(c *schema.Config, faults map[string]string) *Refusal {
 	return r
 }
 
+const reasonNoConsumer = "missing_consumer"
+
 func noConsumer(c *schema.Config, key string) *Refusal {
 	return &Refusal{
 		Status: http.StatusUnauthorized,
 		Body:   messageBody("Could not find consumer for '" + c.KeyClaimName + "=" + key + "'"),
-		Reason: "unknown_consumer",
+		Reason: reasonNoConsumer,
 	}
 }
 
