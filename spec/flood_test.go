@@ -137,11 +137,10 @@ func TestFloods(t *testing.T) {
 
 // weather is what was seen while a crowd was there.
 type weather struct {
-	p99, took                    time.Duration // p99 of the known callers
-	memory, goroutines, threads  int           // the most
-	lookups                      int           // that the Admin API saw
-	answers                      map[int]int64 // of the crowd, by status
-	knownRequests, crowdRequests int64
+	p99, took                   time.Duration // p99 of the known callers
+	memory, goroutines, threads int           // the most
+	lookups                     int           // that the Admin API saw
+	answers                     map[int]int64 // of the crowd, by status
 }
 
 // crowd sends n tokens while the known callers go on calling. Every answer is

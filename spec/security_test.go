@@ -782,3 +782,63 @@ func addRoute(config object, path string, plugin object) {
 		"name": strings.TrimPrefix(path, "/"), "paths": []any{path}, "plugins": []any{object{"name": "go-jwt", "config": plugin}},
 	})
 }
+
+// TestPublishedKeyConfusion turns what two identity providers publish against
+// each other, and against the plugin (RFC 8725 sections 3.1, 3.8 and 3.10;
+// CVE-2015-9235, CVE-2024-54150).
+func TestPublishedKeyConfusion(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	b64 := base64.RawURLEncoding
+	publish := func(key string) (url, set string) {
+		public := setup.keys[key].RSA.PublicKey
+		set = fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":%q,"use":"sig","n":%q,"e":"AQAB"}]}`, key, b64.EncodeToString(public.N.Bytes()))
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(set)) }))
+		t.Cleanup(s.Close)
+		return s.URL, set
+	}
+	urlA, setA := publish("rsa-a")
+	urlB, _ := publish("rsa-b")
+	config := copyConfig(t, specConfig(t))
+	issuer := func(name, url string) object {
+		return object{"issuer": name, "jwks_uri": url, "consumer_claim": []any{"user"}}
+	}
+	addRoute(config, "/issuers", object{"issuers": []any{issuer("https://a", urlA), issuer("https://b", urlB)}})
+	addRoute(config, "/only-a", object{"issuers": []any{issuer("https://a", urlA)}})
+	g := startGateway(t, config)
+	token := func(iss, header, alg, key string) string {
+		return forge(t, setup.keys, header, `{"iss":"`+iss+`","user":"alice","exp":4102444800}`, alg, key)
+	}
+	const unknownKey = "No key found for the token"
+	pub := setup.keys["rsa-a"].PublicPEM()
+	attacks := []attack{
+		{"good", token("https://a", `{"alg":"RS256","kid":"rsa-a"}`, "RS256", "rsa-a"), "", "alice"},
+		{"HS256 with the public key", token("https://a", `{"alg":"HS256","kid":"rsa-a"}`, "HS256", "literal:"+pub), badAlgorithm, ""},
+		{"HS256 with the key set", token("https://a", `{"alg":"HS256","kid":"rsa-a"}`, "HS256", "literal:"+setA), badAlgorithm, ""},
+		{"HS256 with nothing", token("https://a", `{"alg":"HS256"}`, "HS256", "literal:"), badAlgorithm, ""},
+		{"none", token("https://a", `{"alg":"none","kid":"rsa-a"}`, "none", ""), unknownAlg, ""},
+		{"RS512 where RS256 is allowed", token("https://a", `{"alg":"RS512","kid":"rsa-a"}`, "RS512", "rsa-a"), badAlgorithm, ""},
+		{"the key of the other", token("https://a", `{"alg":"RS256","kid":"rsa-b"}`, "RS256", "rsa-b"), unknownKey, ""},
+		{"the key of the other, under our kid", token("https://a", `{"alg":"RS256","kid":"rsa-a"}`, "RS256", "rsa-b"), badSignature, ""},
+		{"the key of the other, no kid", token("https://a", `{"alg":"RS256"}`, "RS256", "rsa-b"), badSignature, ""},
+		{"jku of the other", token("https://a", `{"alg":"RS256","kid":"rsa-b","jku":"`+urlB+`"}`, "RS256", "rsa-b"), unknownKey, ""},
+		{"kid as a path", token("https://a", `{"alg":"RS256","kid":"../rsa-a"}`, "RS256", "rsa-a"), unknownKey, ""},
+		{"kid as a list", token("https://a", `{"alg":"RS256","kid":["rsa-a"]}`, "RS256", "rsa-a"), unknownKey, ""},
+		{"issuer in the header alone", forge(t, setup.keys, `{"alg":"RS256","kid":"rsa-a","iss":"https://a"}`, `{"user":"alice","exp":4102444800}`, "RS256", "rsa-a"), nobodysKey, ""},
+		{"issuer with a slash", token("https://a/", `{"alg":"RS256","kid":"rsa-a"}`, "RS256", "rsa-a"), nobodysKey, ""},
+		{"a credential's key signs for an issuer", token("https://a", `{"alg":"HS256"}`, "HS256", "hs-a"), badAlgorithm, ""},
+	}
+	// Twice: the second time the keys are there.
+	poll(t, patience, func() bool {
+		return g.send(t, "GET", "/issuers", bearer(attacks[0].token)).status == 200
+	})
+	g.repel(t, "/issuers", attacks)
+	// What one route trusts, another one does not.
+	foreign := bearer(token("https://b", `{"alg":"RS256","kid":"rsa-b"}`, "RS256", "rsa-b"))
+	for range 2 {
+		if a := g.send(t, "GET", "/issuers", foreign); username(a) != "alice" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+		refusedWith(t, g.send(t, "GET", "/only-a", foreign), 401, nobodysKey)
+	}
+}
