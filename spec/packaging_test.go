@@ -106,6 +106,8 @@ func TestComposeFile(t *testing.T) {
 			Volumes     []string
 			NetworkMode string `yaml:"network_mode"`
 			Build       struct{ Context string }
+			Command     []string
+			Ports       []string
 		}
 	}
 	if err := yaml.Unmarshal([]byte(readRoot(t, "kong/docker-compose.yml")), &compose); err != nil {
@@ -124,8 +126,42 @@ func TestComposeFile(t *testing.T) {
 	if _, err := os.Stat(filepath.Join("../kong", kong.Build.Context, "Dockerfile")); err != nil {
 		t.Error(err)
 	}
-	if shared, _ := strings.CutPrefix(kong.NetworkMode, "service:"); compose.Services[shared].NetworkMode != "" {
-		t.Errorf("network_mode %s", kong.NetworkMode)
+	shared, _ := strings.CutPrefix(kong.NetworkMode, "service:")
+	upstream, ok := compose.Services[shared]
+	if !ok || upstream.NetworkMode != "" {
+		t.Fatalf("network_mode %s", kong.NetworkMode)
+	}
+	// Which is where kong.yml's service is.
+	if port := upstream.Command[len(upstream.Command)-1]; !strings.Contains(readRoot(t, "kong/kong.yml"), "url: http://127.0.0.1:"+port+"\n") {
+		t.Errorf("the upstream is at port %s, and kong.yml looks elsewhere", port)
+	}
+	if !slices.Contains(upstream.Ports, "8000:8000") {
+		t.Errorf("Kong's port is not published: %v", upstream.Ports)
+	}
+}
+
+// TestReadmeFlags: the table names every flag of the binary, and none that it
+// does not have.
+func TestReadmeFlags(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	help, err := exec.Command(setup.plugin, "-help").CombinedOutput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have, told []string
+	for _, m := range regexp.MustCompile(`(?m)^  (-[a-z-]+)`).FindAllStringSubmatch(string(help), -1) {
+		have = append(have, m[1])
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| (`-[^|]*) \\|").FindAllStringSubmatch(readRoot(t, "README.md"), -1) {
+		for _, m := range regexp.MustCompile("`(-[a-z-]+)`").FindAllStringSubmatch(row[1], -1) {
+			told = append(told, m[1])
+		}
+	}
+	slices.Sort(have)
+	slices.Sort(told)
+	if len(have) == 0 || !slices.Equal(have, told) {
+		t.Errorf("README.md tells of %v, and the binary has %v", told, have)
 	}
 }
 
