@@ -199,7 +199,7 @@ func TestStrangersAreBounded(t *testing.T) {
 		}
 		done()
 	}
-	if n < 4*perSecond || n > 6*perSecond {
-		t.Errorf("%d lookups in no time, want about %d", n, 5*perSecond)
+	if n < 24*perSecond || n > 26*perSecond {
+		t.Errorf("%d lookups in no time, want about %d", n, 25*perSecond)
 	}
 }

@@ -18,9 +18,9 @@ type strangers struct {
 	metrics *metrics // nil: none
 }
 
-// strangersBurst is for how many seconds' worth of lookups a server that has
-// looked up few is ahead: a new one knows nobody.
-const strangersBurst = 5
+// strangersBurst is how many seconds' worth of lookups may be had at once: a new
+// server knows nobody, and after a reload everybody calls.
+const strangersBurst = 25
 
 func newStrangers(perSecond, atOnce int, m *metrics) *strangers {
 	return &strangers{
