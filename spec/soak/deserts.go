@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -116,16 +117,19 @@ func (o *outages) seenBy(t time.Time) time.Time {
 // because it was started anew, or the credential is new. c nil: nobody's.
 func (o *outages) excuse(c *caller, sent, answered time.Time) bool {
 	const aftermath, before = 3 * time.Second, 5 * time.Second
+	// Copies, since c is asked below: whoever holds a caller may ask for outages,
+	// and never the other way round.
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, f := range o.failing {
+	failing, reloads := slices.Clone(o.failing), slices.Clone(o.reloads)
+	o.mu.Unlock()
+	for _, f := range failing {
 		if f.from.After(answered) || !f.to.IsZero() && f.to.Add(aftermath).Before(sent) {
 			continue
 		}
 		if c == nil || c.unknownSince(f.from.Add(-before)) {
 			return true
 		}
-		for _, r := range o.reloads {
+		for _, r := range reloads {
 			if r.After(f.from.Add(-before)) && r.Before(answered) {
 				return true
 			}
