@@ -348,6 +348,11 @@ func (o *loop) readable(c *served) {
 	} else if err == nil {
 		err = o.advance(c)
 	}
+	o.settle(c, err)
+}
+
+// settle ends a connection because of err, or keeps count of it.
+func (o *loop) settle(c *served, err error) {
 	if err != nil {
 		o.end(c, err)
 		return
@@ -431,14 +436,7 @@ func (o *loop) handOver(c *served) {
 				c.waiting = false
 				err = o.advance(c)
 			}
-			if err != nil {
-				o.end(c, err)
-				return
-			}
-			o.account(c)
-			if o.draining {
-				o.retire(c)
-			}
+			o.settle(c, err)
 		})
 	}()
 }

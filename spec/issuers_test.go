@@ -3,6 +3,7 @@ package spec_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -198,8 +199,13 @@ func TestRotationUnderLoad(t *testing.T) {
 	p, key, args := provider(t)
 	g := withRoutes(t, map[string][]any{"/a": jwt(object{"issuers": []any{object{"issuer": p.URL, "algorithms": []any{"RS256", "ES256"}}}})},
 		append(args, "-jwks-refresh", "1s"))
-	var current atomic.Pointer[[]*oidc.Key]
-	current.Store(&[]*oidc.Key{key})
+	// Keys that clients sign with, and how many are at it.
+	type generation struct {
+		keys  []*oidc.Key
+		users atomic.Int64
+	}
+	var current atomic.Pointer[generation]
+	current.Store(&generation{keys: []*oidc.Key{key}})
 	var sent, failed atomic.Int64
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
@@ -211,13 +217,18 @@ func TestRotationUnderLoad(t *testing.T) {
 					return
 				default:
 				}
-				keys := *current.Load()
-				token, err := p.Token(keys[n%len(keys)], object{"n": fmt.Sprint(c, "-", n/4)}, nil)
+				now := current.Load()
+				if now.users.Add(1); current.Load() != now {
+					now.users.Add(-1)
+					continue
+				}
+				token, err := p.Token(now.keys[n%len(now.keys)], object{"n": fmt.Sprint(c, "-", n/4)}, nil)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				a, err := exchange(g.proxy, "GET", "/a", [][2]string{bearer(token)})
+				now.users.Add(-1)
 				if sent.Add(1); err != nil || a.status != 200 {
 					failed.Add(1)
 					t.Logf("%v %d %s", err, a.status, a.body)
@@ -231,13 +242,12 @@ func TestRotationUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := *current.Load()
-		both := append(append([]*oidc.Key{}, before...), next)
-		current.Store(&both) // old and new tokens at once
+		before := current.Load()
+		both := &generation{keys: append(slices.Clone(before.keys), next)}
+		current.Store(both) // old and new tokens at once
 		time.Sleep(300 * time.Millisecond)
-		only := []*oidc.Key{next}
-		current.Store(&only)
-		time.Sleep(100 * time.Millisecond) // for what is under way
+		current.Store(&generation{keys: []*oidc.Key{next}})
+		poll(t, patience, func() bool { return before.users.Load() == 0 && both.users.Load() == 0 })
 		p.Keep(next)
 	}
 	close(stop)

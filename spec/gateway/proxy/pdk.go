@@ -122,32 +122,35 @@ func (p pdk) client(method string, args []byte) ([]byte, error) {
 func (p pdk) ctx(method string, args []byte) ([]byte, error) {
 	switch method {
 	case "kong.ctx.shared.set":
-		k, v, err := wire.DecodeKV(args)
-		if err != nil {
-			return nil, err
-		}
-		p.shared[k] = v
-		return nil, nil
+		return nil, put(p.shared, args)
 	case "kong.ctx.shared.get":
-		k, err := wire.DecodeString(args)
-		if err != nil {
-			return nil, err
-		}
-		return wire.AppendValue(nil, p.shared[k]), nil
+		return get(p.shared, args)
 	}
 	return nil, unknown(method)
+}
+
+// put and get serve a table of Lua's that a call names.
+func put(table map[string]any, args []byte) error {
+	k, v, err := wire.DecodeKV(args)
+	if err == nil {
+		table[k] = v
+	}
+	return err
+}
+
+func get(table map[string]any, args []byte) ([]byte, error) {
+	k, err := wire.DecodeString(args)
+	if err != nil {
+		return nil, err
+	}
+	return wire.AppendValue(nil, table[k]), nil
 }
 
 func (p pdk) log(method string, args []byte) ([]byte, error) {
 	level := strings.TrimPrefix(method, "kong.log.")
 	switch level {
 	case "set_serialize_value":
-		k, v, err := wire.DecodeKV(args)
-		if err != nil {
-			return nil, err
-		}
-		p.serialize[k] = v
-		return nil, nil
+		return nil, put(p.serialize, args)
 	case "serialize":
 		return text("{}")
 	case "alert", "crit", "err", "warn", "notice", "info", "debug":
@@ -178,18 +181,9 @@ func (p pdk) nginx(method string, args []byte) ([]byte, error) {
 	case "kong.nginx.req_start_time":
 		return wire.Number(float64(p.start.UnixMilli()) / 1000), nil
 	case "kong.nginx.set_ctx":
-		k, v, err := wire.DecodeKV(args)
-		if err != nil {
-			return nil, err
-		}
-		p.ngxCtx[k] = v
-		return nil, nil
+		return nil, put(p.ngxCtx, args)
 	case "kong.nginx.get_ctx":
-		k, err := wire.DecodeString(args)
-		if err != nil {
-			return nil, err
-		}
-		return wire.AppendValue(nil, p.ngxCtx[k]), nil
+		return get(p.ngxCtx, args)
 	case "kong.nginx.get_tls1_version_str":
 		return nil, nil
 	case "kong.node.get_id":
