@@ -45,14 +45,15 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 	if err := l.Close(); err != nil { // file is another descriptor of the same socket
 		return fmt.Errorf("listening: %w", err)
 	}
-	if err := unix.SetNonblock(int(file.Fd()), true); err != nil {
+	fd := int(file.Fd()) // once: each call makes it blocking again
+	if err := unix.SetNonblock(fd, true); err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
 	var done sync.WaitGroup
 	defer done.Wait()
 	waiters := make(chan struct{}, waitersAtOnce)
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
-		o, err := newLoop(ctx, s, int(file.Fd()), waiters)
+		o, err := newLoop(ctx, s, fd, waiters)
 		if err != nil {
 			return err
 		}

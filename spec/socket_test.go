@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,12 @@ type server struct {
 // startServer runs the plugin on a socket of its own.
 func startServer(t *testing.T, args ...string) *server {
 	t.Helper()
+	return startServerIn(t, []string{}, args...)
+}
+
+// startServerIn is startServer with an environment; Kong's is empty.
+func startServerIn(t *testing.T, env []string, args ...string) *server {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "go-jwt-") // not t.TempDir: a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +46,7 @@ func startServer(t *testing.T, args ...string) *server {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &server{socket: filepath.Join(dir, filepath.Base(setup.plugin)+".socket"), log: &logBuffer{}}
 	s.cmd = exec.Command(setup.plugin, append([]string{"-kong-prefix", dir}, args...)...)
-	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = []string{}, s.log, s.log
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = env, s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -417,5 +424,46 @@ func TestClosedInstance(t *testing.T) {
 	}
 	if method, err := wire.ReadFrame(r); err != nil || string(method) != "kong.nginx.get_var" {
 		t.Errorf("%q, %v; want the first call of an event", method, err)
+	}
+}
+
+// TestManyProcessors: with several loops, none sleeps on a connection that
+// another one has accepted.
+func TestManyProcessors(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	s := startServerIn(t, []string{"GOMAXPROCS=8"}, "-admin-url=")
+	for range 100 {
+		var clients sync.WaitGroup
+		for range 24 {
+			clients.Go(func() {
+				c, err := net.Dial("unix", s.socket)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				c.Write([]byte{255, 255, 255, 255}) // a frame too long: the connection is closed
+				if _, err := c.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("the connection was not served")
+				}
+			})
+		}
+		clients.Wait()
+		if t.Failed() {
+			return
+		}
+	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	ended := make(chan error, 1)
+	go func() { ended <- s.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("SIGTERM does not end the server")
 	}
 }
