@@ -139,7 +139,7 @@ func (r *reads) fromHeaders(headers []header, to *plugin.Request) {
 
 func (r *reads) disguised(headers []header) (names []string) {
 	for _, h := range headers {
-		if r.identifying != nil && bytes.IndexByte(h.name, '_') >= 0 && plugin.Disguised(string(h.name), r.identifying) {
+		if r.identifying != nil && plugin.Disguised(string(h.name), r.identifying) {
 			names = append(names, string(h.name))
 		}
 	}

@@ -21,6 +21,8 @@ type decision struct {
 	credential *entry[knownCredential] // one of these two
 	key        *PublishedKey
 	consumer   *entry[Consumer] // nil: none
+	unmatched  bool             // one was looked for in vain, while epoch was the current one
+	epoch      uint64
 	validity   validity
 	until      int64 // nanoseconds since 1970: cache_ttl, or exp if that is sooner
 	answer     Answer
@@ -31,7 +33,8 @@ func (d *decision) good(now time.Time, epoch uint64) bool {
 		d.validity.holds(wholeSeconds(now)) &&
 		(d.credential == nil || d.credential.good(now, epoch)) &&
 		(d.key == nil || !d.key.retired.Load()) &&
-		(d.consumer == nil || d.consumer.good(now, epoch))
+		(d.consumer == nil || d.consumer.good(now, epoch)) &&
+		(!d.unmatched || d.epoch == epoch)
 }
 
 // decisionShards is how many locks the decisions are spread over: ttlcache has

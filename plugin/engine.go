@@ -200,7 +200,11 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		if !hasExp {
 			exp = math.Inf(1)
 		}
-		e.s.decisions.put(k, &v.decision, e.s.o.Now(), time.Duration(e.c.CacheTTL*float64(time.Second)), exp)
+		ttl := time.Duration(e.c.CacheTTL * float64(time.Second))
+		if v.unmatched { // there may be a consumer soon
+			ttl = min(ttl, e.s.o.CredentialTTL)
+		}
+		e.s.decisions.put(k, &v.decision, e.s.o.Now(), ttl, exp)
 	}
 	return Outcome{Kind: Accepted, Answer: v.answer, Token: raw}
 }

@@ -223,6 +223,9 @@ func TestOtherPluginHasAuthenticated(t *testing.T) {
 		"OPTIONS must have one":  {`{}`, "OPTIONS", "", unauthorized},
 		"Connection is guarded":  {`{"anonymous":"guest"}`, "GET", "close, X-Consumer-ID", message(400, "Connection header names an identity header")},
 		"Connection, underscore": {`{"anonymous":"guest"}`, "GET", "x_credential_identifier", message(400, "Connection header names an identity header")},
+		"Connection, configured underscore": {
+			`{"claims_to_headers":[{"header":"X_User","claim":["sub"]}]}`, "GET", "x_user", message(400, "Connection header names an identity header"),
+		},
 		"Connection, not guarded": {
 			`{"anonymous":"guest","guard_headers":false}`, "GET", "close, X-Consumer-ID", "aside",
 		},
@@ -328,8 +331,10 @@ func TestDisguised(t *testing.T) {
 		"x-consumer-id":           false,
 		"x_consumer_idx":          false,
 		"x_token":                 false,
+		"x-user":                  true, // of a header that is configured with underscores
+		"x_user":                  false,
 	} {
-		if got := plugin.Disguised(name, plugin.IdentityHeaders()); got != want {
+		if got := plugin.Disguised(name, append(plugin.IdentityHeaders(), "X_User")); got != want {
 			t.Errorf("Disguised(%q) = %v", name, got)
 		}
 	}

@@ -25,8 +25,15 @@ func (e *Engine) hide(r *Request) *Hidden {
 	if cookies, changed := withoutParts(r.Cookie, ";", e.c.CookieNames, func(part []byte) string {
 		name, _, _ := bytes.Cut(part, []byte("="))
 		return strings.ToLower(string(bytes.TrimSpace(name)))
-	}); changed {
-		h.Headers = append(h.Headers, Header{Name: "Cookie", Value: strings.TrimLeft(cookies, " ")})
+	}); len(r.Cookie) > 0 {
+		for _, name := range e.c.CookieNames { // those behind a comma, which cookie finds too
+			for value, start, end := cookieAt([]byte(cookies), name); value != nil; value, start, end = cookieAt([]byte(cookies), name) {
+				cookies, changed = strings.TrimRight(cookies[:start], " ,")+cookies[end:], true
+			}
+		}
+		if changed {
+			h.Headers = append(h.Headers, Header{Name: "Cookie", Value: strings.TrimLeft(cookies, " ")})
+		}
 	}
 	for i, value := range r.Headers {
 		token := bearer(value)

@@ -106,13 +106,12 @@ func GuardedHeaders(c *schema.Config) []string {
 // cannot tell from one of names, because only "-" and "_" or case differ,
 // without being it: X_Consumer_ID for X-Consumer-ID.
 func Disguised(name string, names []string) bool {
-	if !strings.Contains(name, "_") {
-		return false
-	}
-	return slices.ContainsFunc(names, func(n string) bool {
-		return len(n) == len(name) && strings.EqualFold(strings.ReplaceAll(name, "_", "-"), strings.ReplaceAll(n, "_", "-")) &&
-			!strings.EqualFold(name, n)
-	})
+	return slices.ContainsFunc(names, func(n string) bool { return looksLike(name, n) }) &&
+		!slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(name, n) })
+}
+
+func looksLike(a, b string) bool {
+	return len(a) == len(b) && strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }
 
 // connectionNames tells whether a Connection header's value lists one of names.
@@ -126,7 +125,7 @@ func connectionNames(value []byte, names []string) bool {
 	for option := range bytes.SplitSeq(value, []byte(",")) {
 		option = bytes.TrimSpace(option)
 		for _, name := range names {
-			if len(option) == len(name) && strings.EqualFold(string(bytes.ReplaceAll(option, []byte("_"), []byte("-"))), name) {
+			if len(option) == len(name) && looksLike(string(option), name) {
 				return true
 			}
 		}

@@ -63,6 +63,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if faults != nil {
 		return refused(invalidClaims(e.c, faults))
 	}
+	v.epoch = e.s.epoch.Load()
 	consumer, out := e.issuedConsumer(ctx, is, t, consumers)
 	if out.Refusal != nil {
 		return nil, out
@@ -71,6 +72,8 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	v.identity = &Identity{CredentialID: sub, CredentialKey: sub}
 	if consumer != nil {
 		v.consumer, v.identity.Consumer = consumer, consumer.value
+	} else {
+		v.unmatched = len(is.ConsumerClaim) > 0
 	}
 	if sub == "" {
 		if consumer == nil {

@@ -252,6 +252,19 @@ func TestLogSerialize(t *testing.T) {
 	}
 }
 
+// TestConsumerMadeLater: that a caller had no consumer is remembered no longer
+// than that there is none.
+func TestConsumerMadeLater(t *testing.T) {
+	w, issued := issuing(t)
+	e := w.engine(t, fmt.Sprintf(issuerConfig, `,"consumer_optional":true`, ""))
+	token := issued(`,"kid":"k1"`, `,"sub":"bob"`)
+	expect(t, w.decide(t, e, token), "accepted bob")
+	expect(t, w.decide(t, e, token), "remembered bob")
+	w.consumers["bob"] = &plugin.Consumer{ID: "id-9", Username: "bob"}
+	w.store.Invalidate()
+	expect(t, w.decide(t, e, token), "accepted id-9 bob bob")
+}
+
 func TestHideCredentials(t *testing.T) {
 	w := newWorld(t)
 	tok := w.token(`{"iss":"key"}`)
@@ -270,6 +283,7 @@ func TestHideCredentials(t *testing.T) {
 		"query, twice":       {query: "jwt=" + tok + "&x&jwt=" + tok, wantQuery: "x"},
 		"cookie":             {cookie: "a=b; C=" + tok + "; d=e", want: []plugin.Header{{Name: "Cookie", Value: "a=b; d=e"}}},
 		"first cookie":       {cookie: "c=" + tok + "; d=e", want: []plugin.Header{{Name: "Cookie", Value: "d=e"}}},
+		"behind a comma":     {cookie: "a=b, c=" + tok + "; d=e", want: []plugin.Header{{Name: "Cookie", Value: "a=b; d=e"}}},
 		"only cookie":        {cookie: "c=" + tok, want: []plugin.Header{{Name: "Cookie"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

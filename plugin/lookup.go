@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,10 +22,10 @@ type entry[T any] struct {
 	epoch     atomic.Uint64
 	// refreshAt is when it should be looked up again, ahead of need.
 	refreshAt atomic.Int64
-	// confirmed is when the last lookup succeeded. Only the flight of its key
-	// uses it.
-	confirmed time.Time
-	permanent bool // from the configuration: always good
+	// Held by cache.results.
+	confirmed time.Time // when the last lookup succeeded
+	replaced  bool      // nothing makes it good again
+	permanent bool      // from the configuration: always good
 }
 
 func (e *entry[T]) good(now time.Time, epoch uint64) bool {
@@ -37,6 +38,7 @@ type cache[T any] struct {
 	known   *ttlcache.Cache[string, *entry[T]]
 	unknown *ttlcache.Cache[[sha256.Size]byte, uint64] // by hashed key, so that long keys take no room; the epoch
 	flights singleflight.Group
+	results sync.Mutex // held while what has come of a lookup is remembered
 
 	now   func() time.Time
 	admit func(context.Context) (done func(), err error) // see Options.Admit
@@ -104,24 +106,33 @@ func (c *cache[T]) ahead(now time.Time, key string, e *entry[T], load func(conte
 func (c *cache[T]) look(ctx context.Context, key string, old *entry[T], load func(context.Context, string) (*T, error)) (*entry[T], error) {
 	epoch := c.epoch.Load() // before the lookup: what it finds may already be outdated after
 	value, err := c.load(ctx, key, old == nil, load)
+	c.results.Lock()
+	defer c.results.Unlock()
+	if item := c.known.Get(key); item != nil { // another lookup may have ended meanwhile
+		old = item.Value()
+	} else if old != nil && old.replaced {
+		old = nil
+	}
 	now := c.now()
 	switch {
+	case value != nil && old != nil && epoch < old.epoch.Load():
+		return old, nil // found by a lookup that began later
 	case err != nil && old != nil && now.Before(old.confirmed.Add(c.ttl+c.grace)):
 		// Good for long enough that the next try can fail before it ends.
-		old.arm(now, c.retry, c.retry+2*c.wait, epoch)
+		old.arm(now, c.retry, c.retry+2*c.wait, max(epoch, old.epoch.Load()))
 		return old, nil
 	case err != nil:
 		return nil, err
 	case value == nil:
 		if old != nil {
-			old.goodUntil.Store(0)
+			old.replace()
 			c.known.Delete(key)
 		}
 		c.unknown.Set(sha256.Sum256([]byte(key)), epoch, ttlcache.DefaultTTL)
 		return nil, nil //nolint:nilnil // no error, and nothing found
 	case old == nil || !c.same(old.value, value):
 		if old != nil {
-			old.goodUntil.Store(0)
+			old.replace()
 		}
 		old = &entry[T]{value: value}
 	}
@@ -149,6 +160,12 @@ func (c *cache[T]) load(ctx context.Context, key string, stranger bool, load fun
 		defer done()
 	}
 	return load(ctx, key)
+}
+
+// replace makes e, and what rests on it, bad for good.
+func (e *entry[T]) replace() {
+	e.replaced = true
+	e.goodUntil.Store(0)
 }
 
 // arm makes e good for some time from now on, and due to be refreshed sooner.

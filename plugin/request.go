@@ -120,24 +120,32 @@ func unhex(c byte) byte {
 // $cookie_NAME does: names compare without case, spaces around "=" are passed
 // over, "," ends a cookie that is not the wanted one, ";" ends every cookie.
 func cookie(header []byte, name string) []byte {
+	value, _, _ := cookieAt(header, name)
+	return value
+}
+
+// cookieAt is cookie, and where in the header name and value are; no value: nil.
+func cookieAt(header []byte, name string) (value []byte, start, end int) {
 	for s := header; len(s) > 0; {
 		s = bytes.TrimLeft(s, " ")
 		if len(s) >= len(name) && bytes.EqualFold(s[:len(name)], []byte(name)) {
 			if value, ok := bytes.CutPrefix(bytes.TrimLeft(s[len(name):], " "), []byte("=")); ok {
 				value = bytes.TrimLeft(value, " ")
-				if end := bytes.IndexByte(value, ';'); end >= 0 {
-					value = value[:end]
+				start, end = len(header)-len(s), len(header)
+				if n := bytes.IndexByte(value, ';'); n >= 0 {
+					end -= len(value) - n
+					value = value[:n]
 				}
-				return value
+				return value, start, end
 			}
 		}
 		end := bytes.IndexAny(s, ";,")
 		if end < 0 {
-			return nil
+			return nil, 0, 0
 		}
 		s = s[end+1:]
 	}
-	return nil
+	return nil, 0, 0
 }
 
 // bearer returns what follows the first "Bearer" or "bearer" and white space
