@@ -24,64 +24,64 @@ func path() *Field { return &Field{Type: String} }
 func Fields() []Field {
 	return []Field{
 		{
-			Name: "uri_param_names", Type: Set, Elements: &Field{Type: String},
+			Name: "uri_param_names", Group: "bundled", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{"jwt"},
 			Description: "Names of the query parameters in which to look for a token.",
 		},
 		{
-			Name: "cookie_names", Type: Set, Elements: &Field{Type: String},
+			Name: "cookie_names", Group: "bundled", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{},
 			Description: "Names of the cookies in which to look for a token.",
 		},
 		{
-			Name: "header_names", Type: Set, Elements: &Field{Type: String},
+			Name: "header_names", Group: "bundled", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{"authorization"},
 			Description: "Names of the request headers in which to look for a token. The token must follow the word Bearer.",
 		},
 		{
-			Name: "key_claim_name", Type: String,
+			Name: "key_claim_name", Group: "bundled", Type: String,
 			Default:     "iss",
 			Description: "Name of the claim that holds the key of the credential. It is looked for among the claims, then in the token's header.",
 		},
 		{
-			Name: "secret_is_base64", Type: Boolean, Required: true,
+			Name: "secret_is_base64", Group: "bundled", Type: Boolean, Required: true,
 			Default:     false,
 			Description: "Whether the secrets of HS256, HS384 and HS512 credentials are base64 (either alphabet) and must be decoded before use.",
 		},
 		{
-			Name: "claims_to_verify", Type: Set, Elements: &Field{Type: String, OneOf: []string{"exp", "nbf"}},
+			Name: "claims_to_verify", Group: "bundled", Type: Set, Elements: &Field{Type: String, OneOf: []string{"exp", "nbf"}},
 			Description: "Registered claims that a token must have and that are held against the clock: exp, nbf or both.",
 		},
 		{
-			Name: "maximum_expiration", Type: Number, Between: &Range{0, 31536000},
+			Name: "maximum_expiration", Group: "bundled", Type: Number, Between: &Range{0, 31536000},
 			Default:     0,
 			Description: "Longest time, in seconds, that a token's exp may lie in the future; 0 for no limit. It needs exp among claims_to_verify.",
 		},
 		{
-			Name: "anonymous", Type: String,
+			Name: "anonymous", Group: "bundled", Type: String,
 			Description: "Consumer (id or username) as which a request goes on when authentication fails. Without it such a request is refused.",
 		},
 		{
-			Name: "run_on_preflight", Type: Boolean, Required: true,
+			Name: "run_on_preflight", Group: "bundled", Type: Boolean, Required: true,
 			Default:     true,
 			Description: "Whether OPTIONS requests must authenticate too. Set it to false to let CORS preflight requests through.",
 		},
 		{
-			Name: "realm", Type: String,
+			Name: "realm", Group: "bundled", Type: String,
 			Description: "Value of the realm parameter of the WWW-Authenticate header of a refusal.",
 		},
 		{
-			Name: "guard_headers", Type: Boolean, Required: true,
+			Name: "guard_headers", Group: "upstream", Type: Boolean, Required: true,
 			Default:     true,
 			Description: "Whether to close two ways of forging identity headers: a request whose Connection header names one of them is refused with 400, and spellings with underscores (X_Consumer_ID) are removed.",
 		},
 		{
-			Name: "cache_ttl", Type: Number, Between: &Range{0, 3600}, Required: true,
+			Name: "cache_ttl", Group: "operations", Type: Number, Between: &Range{0, 3600}, Required: true,
 			Default:     300,
 			Description: "Longest time, in seconds, for which an accepted token is remembered, so that its signature is not verified on each request; 0 turns that off. It ends with the exp of the token at the latest, and revocation is bounded by the credential cache, not by this time.",
 		},
 		{
-			Name: "credentials", Type: Array,
+			Name: "credentials", Group: "credentials", Type: Array,
 			Description: "Credentials kept here instead of in jwt_secrets, for places without an Admin API such as hybrid data planes. They are looked at before jwt_secrets.",
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
@@ -107,7 +107,7 @@ func Fields() []Field {
 			}},
 		},
 		{
-			Name: "issuers", Type: Array,
+			Name: "issuers", Group: "issuers", Type: Array,
 			Description: "Identity providers that publish their keys. A token whose iss is one of them is verified with that one's keys, and its exp (which it must have) and nbf are always verified; every other token goes by credentials and jwt_secrets.",
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
@@ -150,27 +150,27 @@ func Fields() []Field {
 			}},
 		},
 		{
-			Name: "audience_required", Type: Set, Elements: &Field{Type: String},
+			Name: "audience_required", Group: "claims", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{},
 			Description: "Values of which the aud claim must hold at least one; empty for no check.",
 		},
 		{
-			Name: "issuers_allowed", Type: Set, Elements: &Field{Type: String},
+			Name: "issuers_allowed", Group: "claims", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{},
 			Description: "Values of which the iss claim must be one; empty for no check.",
 		},
 		{
-			Name: "scopes_required", Type: Set, Elements: &Field{Type: String},
+			Name: "scopes_required", Group: "claims", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{},
 			Description: "Scopes of which the token must have at least one, else the answer is 403. Scopes separated by spaces within one element must be there together.",
 		},
 		{
-			Name: "scopes_claim", Type: Array, Elements: path(), LenMin: 1,
+			Name: "scopes_claim", Group: "claims", Type: Array, Elements: path(), LenMin: 1,
 			Default:     []string{"scope"},
 			Description: "Path of the claim with the token's scopes: a text with spaces between them, or a list.",
 		},
 		{
-			Name: "claims_required", Type: Array,
+			Name: "claims_required", Group: "claims", Type: Array,
 			Description: "Claims that must have a certain value, all of them, else the answer is 403.",
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
@@ -188,12 +188,12 @@ func Fields() []Field {
 			}},
 		},
 		{
-			Name: "leeway", Type: Number, Between: &Range{0, 300}, Required: true,
+			Name: "leeway", Group: "claims", Type: Number, Between: &Range{0, 300}, Required: true,
 			Default:     0,
 			Description: "Seconds by which clocks may differ when exp, nbf and, of an issuer's token, iat are verified.",
 		},
 		{
-			Name: "claims_to_headers", Type: Array,
+			Name: "claims_to_headers", Group: "upstream", Type: Array,
 			Description: "Claims that are handed on in request headers. A header whose claim is absent is removed, so that a client cannot set it.",
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
@@ -212,26 +212,26 @@ func Fields() []Field {
 			}},
 		},
 		{
-			Name: "hide_credentials", Type: Boolean, Required: true,
+			Name: "hide_credentials", Group: "upstream", Type: Boolean, Required: true,
 			Default:     false,
 			Description: "Whether the token is removed from the request before it goes to the upstream.",
 		},
 		{
-			Name: "groups_claim", Type: Array, Elements: path(),
+			Name: "groups_claim", Group: "upstream", Type: Array, Elements: path(),
 			Description: "Path of the claim with the caller's groups, a list or a text, for Kong's ACL plugin.",
 		},
 		{
-			Name: "anonymous_on", Type: Set, Elements: &Field{Type: String, OneOf: []string{"missing", "invalid"}},
+			Name: "anonymous_on", Group: "operations", Type: Set, Elements: &Field{Type: String, OneOf: []string{"missing", "invalid"}},
 			Default: []string{"missing", "invalid"}, LenMin: 1,
 			Description: "When a request goes on as the anonymous consumer: without a token, with one that is refused, or both.",
 		},
 		{
-			Name: "shadow", Type: Boolean, Required: true,
+			Name: "shadow", Group: "operations", Type: Boolean, Required: true,
 			Default:     false,
 			Description: "Whether nobody is refused: requests are only decided and logged, and identified if their token is good. For moving live traffic over; it protects nothing.",
 		},
 		{
-			Name: "log_serialize", Type: Boolean, Required: true,
+			Name: "log_serialize", Group: "operations", Type: Boolean, Required: true,
 			Default:     false,
 			Description: "Whether consumer, credential, issuer, and why a request was refused, go into what Kong's logging plugins write, under go_jwt.",
 		},

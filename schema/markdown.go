@@ -5,15 +5,36 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Markdown returns docs/configuration.md's table of fields.
-func Markdown() string {
+// Markdown returns the table of fields of docs/configuration/GROUP.md.
+func (g *Group) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| field | type | default | meaning |\n| --- | --- | --- | --- |\n")
-	writeRows(&b, "", Fields())
+	writeRows(&b, "", g.fields())
 	return b.String()
+}
+
+// Index returns the list of groups of docs/configuration.md.
+func Index() string {
+	var b strings.Builder
+	for _, g := range Groups() {
+		fmt.Fprintf(&b, "- **[%s](configuration/%s.md)**. %s\n ", g.Title, g.Name, g.About)
+		for i, f := range g.fields() {
+			if i > 0 {
+				b.WriteString(",")
+			}
+			fmt.Fprintf(&b, " `%s`", f.Name)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func (g *Group) fields() []Field {
+	return slices.DeleteFunc(Fields(), func(f Field) bool { return f.Group != g.Name })
 }
 
 func writeRows(b *strings.Builder, prefix string, fields []Field) {

@@ -1,6 +1,6 @@
 // Package schema is the one place where the plugin's configuration is
 // described. From the table in fields.go come Kong's schema (for -dump), the
-// defaults and checks applied by [Parse], and docs/configuration.md.
+// defaults and checks applied by [Parse], and the tables of docs/configuration.md.
 package schema
 
 // Name is the plugin's name in Kong: what users write as plugins[].name.
@@ -28,6 +28,7 @@ const (
 // language (kong/db/schema/init.lua).
 type Field struct {
 	Name        string
+	Group       string // of a field of Config itself: the Name of one of Groups
 	Type        Type
 	Description string // one or more sentences; Kong demands at least 10 characters
 	Default     any    // nil: no default
@@ -54,3 +55,19 @@ type Range struct{ Min, Max float64 }
 // Conditional is Kong's entity check of that name: when the number If is
 // greater than zero, the set Then must contain Contains.
 type Conditional struct{ If, Then, Contains string }
+
+// Group is a set of options that serve the same end, and have a page of their
+// own: docs/configuration/NAME.md.
+type Group struct{ Name, Title, About string }
+
+// Groups are all groups, in the order in which they are documented.
+func Groups() []Group {
+	return []Group{
+		{"bundled", "Options of the bundled plugin", "Where tokens are looked for, how their credential is found, and what is verified. Names, types, defaults and meaning are those of Kong's jwt plugin."},
+		{"credentials", "Credentials in the configuration", "For callers who are kept beside the plugin instead of in jwt_secrets."},
+		{"issuers", "Identity providers", "For tokens of Keycloak, Auth0, Entra ID and others that publish their keys."},
+		{"claims", "What a token must hold", "For services that ask for an audience, scopes, or values of claims."},
+		{"upstream", "What the upstream gets", "For services that want to know more of the caller than Kong's identity headers tell, or must not see the token."},
+		{"operations", "Running it", "For those who watch over the gateway: caching, logging, moving live traffic over."},
+	}
+}
