@@ -1,7 +1,6 @@
 package kong
 
 import (
-	"context"
 	"io"
 	"time"
 
@@ -93,11 +92,6 @@ func LoadConsumerBytes(id string) []byte {
 	var b batch
 	b.loadConsumer(id)
 	return b.bytes
-}
-
-// Strangers opens newStrangers to tests.
-func Strangers(perSecond, atOnce int) func(context.Context) (func(), error) {
-	return newStrangers(perSecond, atOnce, nil).admit
 }
 
 // MetricNames returns the names of all metrics of a server.

@@ -1,7 +1,6 @@
 package kong
 
 import (
-	"errors"
 	"maps"
 	"runtime"
 	"sync"
@@ -174,11 +173,8 @@ const (
 	lookupFailed = "failed"
 )
 
-// lookedUp counts a request to the Admin API.
-func (m *metrics) lookedUp(began time.Time, found bool, err error) {
-	if m == nil {
-		return
-	}
+// LookedUp implements [source.Metrics].
+func (m *metrics) LookedUp(took time.Duration, found bool, err error) {
 	result := lookupAbsent
 	switch {
 	case err != nil:
@@ -187,24 +183,17 @@ func (m *metrics) lookedUp(began time.Time, found bool, err error) {
 		result = lookupFound
 	}
 	m.lookups.WithLabelValues(result).Inc()
-	m.lookupTime.Observe(time.Since(began).Seconds())
+	m.lookupTime.Observe(took.Seconds())
 }
 
-// notAdmitted counts a lookup that was not made.
-func (m *metrics) notAdmitted(err error) {
-	if m != nil && errors.Is(err, errTooMany) {
-		m.refusedLookups.Inc()
-	}
-}
+// NotAdmitted implements [source.Metrics].
+func (m *metrics) NotAdmitted() { m.refusedLookups.Inc() }
+
+// Configured implements [source.Metrics].
+func (m *metrics) Configured() { m.configurations.Inc() }
 
 func (m *metrics) panicked() {
 	if m != nil {
 		m.panics.Inc()
-	}
-}
-
-func (m *metrics) configured() {
-	if m != nil {
-		m.configurations.Inc()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"kong-go-jwt/kong/source"
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/schema"
 )
@@ -17,7 +18,8 @@ import (
 type Options struct {
 	Prefix        string // Kong's prefix directory
 	Dump, Version bool
-	Admin         AdminOptions // URL "": no Admin API
+	Admin         source.AdminOptions // URL "": no Admin API
+	AdminCA       string              // file of PEM certificates to trust for it; "": the system's
 	Store         plugin.Options
 	JWKS          JWKSOptions
 	Metrics       string // address of /metrics and /healthz; "": none
@@ -51,7 +53,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.BoolVar(&o.Version, "version", false, "print the version and exit")
 	f.StringVar(&o.Admin.URL, "admin-url", "http://127.0.0.1:8001", "`URL` of Kong's Admin API, where credentials are looked up; empty: only those in the plugin's configuration are used")
 	f.StringVar(&o.Admin.TokenFile, "admin-token-file", "", "`file` with the value of Kong-Admin-Token for the Admin API")
-	f.StringVar(&o.Admin.CAFile, "admin-ca", "", "`file` with PEM certificates to trust for an https Admin API")
+	f.StringVar(&o.AdminCA, "admin-ca", "", "`file` with PEM certificates to trust for an https Admin API")
 	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
 	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
 	f.IntVar(&o.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")

@@ -2,12 +2,14 @@ package kong
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"time"
 
+	"kong-go-jwt/kong/source"
 	"kong-go-jwt/plugin/jwks"
 )
 
@@ -27,15 +29,19 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	var counts *metrics
 	if o.Metrics != "" {
 		counts = newMetrics(version)
-		o.Admin.metrics = counts
+		o.Admin.Metrics = counts
 	}
-	var admin *Admin
+	var admin *source.Admin
 	if o.Admin.URL != "" {
 		var err error
-		if admin, err = NewAdmin(o.Admin); err != nil {
+		if o.Admin.RootCAs, err = certificates("admin-ca", o.AdminCA); err != nil {
 			return fmt.Errorf("-%w", err)
 		}
-		o.Store.Source, o.Store.Admit = admin, newStrangers(o.Admin.Rate, o.Admin.AtOnce, counts).admit
+		if admin, err = source.NewAdmin(o.Admin); err != nil {
+			return fmt.Errorf("-%w", err)
+		}
+		o.Store.Source = admin
+		o.Store.Admit = source.NewStrangers(o.Admin.Rate, o.Admin.AtOnce, o.Admin.Metrics).Admit
 	}
 	keys, err := o.JWKS.sets(o.Store.Log)
 	if err != nil {
@@ -74,6 +80,23 @@ func (o *JWKSOptions) sets(log *slog.Logger) (*jwks.Sets, error) {
 		RootCAs: roots, AllowHTTP: o.AllowHTTP,
 		Refresh: o.Refresh, Stale: o.Stale, MinInterval: o.MinInterval, Log: log,
 	}), nil
+}
+
+// certificates reads the PEM certificates of the file that a flag names; nil,
+// the system's, if it names none.
+func certificates(flag, file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil //nolint:nilnil // a nil pool means just that
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s: %s holds no PEM certificate", flag, file)
+	}
+	return pool, nil
 }
 
 // logger writes to w, which Kong makes lines of its error log, with its own time.

@@ -1,4 +1,4 @@
-package kong_test
+package source_test
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"kong-go-jwt/kong"
+	"kong-go-jwt/kong/source"
 )
 
 // admin is an Admin API with credentials by key.
@@ -35,9 +35,9 @@ func startAdmin(t *testing.T, keys ...string) *admin {
 	return a
 }
 
-func (a *admin) client(t *testing.T, atOnce int) *kong.Admin {
+func (a *admin) client(t *testing.T, atOnce int) *source.Admin {
 	t.Helper()
-	c, err := kong.NewAdmin(kong.AdminOptions{URL: a.server.URL, Timeout: 5 * time.Second, AtOnce: atOnce})
+	c, err := source.NewAdmin(source.AdminOptions{URL: a.server.URL, Timeout: 5 * time.Second, AtOnce: atOnce})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestWatchIsNotHeldUp(t *testing.T) {
 // Strangers get so many lookups a second, and half of the turns.
 func TestStrangersAreBounded(t *testing.T) {
 	const perSecond, atOnce = 10, 4
-	admit := kong.Strangers(perSecond, atOnce)
+	admit := source.NewStrangers(perSecond, atOnce, nil).Admit
 	var dones []func()
 	for range atOnce / 2 {
 		done, err := admit(t.Context())

@@ -1,4 +1,6 @@
-package kong
+// Package source is where credentials and consumers come from, and where it is
+// told that they have changed.
+package source
 
 import (
 	"bytes"
@@ -25,9 +27,9 @@ import (
 
 // AdminOptions say where Kong's Admin API is.
 type AdminOptions struct {
-	URL       string // e.g. http://127.0.0.1:8001
-	TokenFile string // holds the value of Kong-Admin-Token; "": none is sent
-	CAFile    string // PEM certificates to trust for https; "": the system's
+	URL       string         // e.g. http://127.0.0.1:8001
+	TokenFile string         // holds the value of Kong-Admin-Token; "": none is sent
+	RootCAs   *x509.CertPool // trusted for https; nil: the system's
 	// Timeout bounds each request, with the wait for its turn.
 	Timeout time.Duration
 	// AtOnce is how many requests may be under way.
@@ -35,8 +37,24 @@ type AdminOptions struct {
 	// Rate is how many keys of which nothing is known may be looked up a second.
 	Rate int
 
-	metrics *metrics // nil: none
+	Metrics Metrics // nil: none
 }
+
+// Metrics are told what a source does. They are safe for concurrent use.
+type Metrics interface {
+	// LookedUp counts a request for a credential or consumer.
+	LookedUp(took time.Duration, found bool, err error)
+	// NotAdmitted counts a lookup that was not made, for there were too many.
+	NotAdmitted()
+	// Configured counts a declarative configuration that Kong has loaded.
+	Configured()
+}
+
+type noMetrics struct{}
+
+func (noMetrics) LookedUp(time.Duration, bool, error) {}
+func (noMetrics) NotAdmitted()                        {}
+func (noMetrics) Configured()                         {}
 
 // Admin looks credentials up at Kong's Admin API. It is safe for concurrent use.
 type Admin struct {
@@ -78,17 +96,16 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("admin-url: %q is not an http or https URL", o.URL)
 	}
+	if o.Metrics == nil {
+		o.Metrics = noMetrics{}
+	}
 	transport := &http.Transport{
 		MaxConnsPerHost:     o.AtOnce + 1, // and one to watch by
 		MaxIdleConnsPerHost: o.AtOnce,
 		IdleConnTimeout:     time.Minute,
 		TLSHandshakeTimeout: o.Timeout,
+		TLSClientConfig:     &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 	}
-	roots, err := certificates("admin-ca", o.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	a := &Admin{
 		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce),
 		uuids: listing{turn: make(chan struct{}, 1)},
@@ -103,23 +120,6 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		return nil, err
 	}
 	return a, nil
-}
-
-// certificates reads the PEM certificates of the file that a flag names; nil,
-// the system's, if it names none.
-func certificates(flag, file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil //nolint:nilnil // a nil pool means just that
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: %s holds no PEM certificate", flag, file)
-	}
-	return pool, nil
 }
 
 func (a *Admin) token() (string, error) {
@@ -282,8 +282,8 @@ func (a *Admin) ConfigurationHash(ctx context.Context) (string, error) {
 
 // get is ask, when it is its turn.
 func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err error) {
-	began := a.o.metrics.now()
-	defer func() { a.o.metrics.lookedUp(began, found, err) }()
+	began := time.Now()
+	defer func() { a.o.Metrics.LookedUp(time.Since(began), found, err) }()
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
 	select {
@@ -360,7 +360,7 @@ func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func(
 			wait = rarely * interval
 		case hash != last:
 			last = hash
-			a.o.metrics.configured()
+			a.o.Metrics.Configured()
 			a.uuids.outdated.Add(1)
 			changed()
 		}
