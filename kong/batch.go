@@ -3,8 +3,10 @@ package kong
 import (
 	"encoding/binary"
 
+	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
 )
 
@@ -39,14 +41,14 @@ type batch struct {
 
 // call appends a PDK call: a frame with the method and one with its arguments.
 func (b *batch) call(method string, arguments func([]byte) []byte) {
-	b.bytes = appendFrame(appendStringFrame(b.bytes, method), arguments)
+	b.bytes = wire.AppendFrame(wire.AppendStringFrame(b.bytes, method), arguments)
 	b.calls++
 }
 
 func noArguments(b []byte) []byte { return b }
 
 func stringArgument(s string) func([]byte) []byte {
-	return func(b []byte) []byte { return appendText(b, 1, s) }
+	return func(b []byte) []byte { return wire.AppendText(b, 1, s) }
 }
 
 func (b *batch) getVar(name string) { b.call("kong.nginx.get_var", stringArgument(name)) }
@@ -55,12 +57,12 @@ func (b *batch) getVar(name string) { b.call("kong.nginx.get_var", stringArgumen
 const maxHeaders = 1000
 
 func (b *batch) getHeaders() {
-	b.call("kong.request.get_headers", func(b []byte) []byte { return appendVarint(b, 1, maxHeaders) })
+	b.call("kong.request.get_headers", func(b []byte) []byte { return wire.AppendVarint(b, 1, maxHeaders) })
 }
 
 func (b *batch) loadConsumer(idOrUsername string) {
 	b.call("kong.client.load_consumer", func(b []byte) []byte {
-		return appendVarint(appendText(b, 1, idOrUsername), 2, 1) // by_username too
+		return wire.AppendVarint(wire.AppendText(b, 1, idOrUsername), 2, 1) // by_username too
 	})
 }
 
@@ -69,18 +71,29 @@ func (b *batch) authenticate(id *plugin.Identity) {
 		owner := ""
 		if id.Consumer != nil {
 			owner = id.Consumer.ID
-			b = appendMessage(b, 1, func(b []byte) []byte { return appendConsumer(b, id.Consumer) })
+			b = wire.AppendMessage(b, 1, func(b []byte) []byte { return wire.AppendConsumer(b, fromConsumer(id.Consumer)) })
 		}
 		if id.Anonymous() {
 			return b
 		}
-		return appendMessage(b, 2, func(b []byte) []byte {
-			if b = appendText(b, 1, id.CredentialID); owner != "" {
-				b = appendText(b, 2, owner)
+		return wire.AppendMessage(b, 2, func(b []byte) []byte {
+			if b = wire.AppendText(b, 1, id.CredentialID); owner != "" {
+				b = wire.AppendText(b, 2, owner)
 			}
 			return b
 		})
 	})
+}
+
+func fromConsumer(c *plugin.Consumer) *pb.Consumer {
+	return &pb.Consumer{Id: c.ID, CreatedAt: c.CreatedAt, Username: c.Username, CustomId: c.CustomID, Tags: c.Tags}
+}
+
+func toConsumer(c *pb.Consumer) *plugin.Consumer {
+	if c == nil {
+		return nil
+	}
+	return &plugin.Consumer{ID: c.GetId(), CreatedAt: c.GetCreatedAt(), Username: c.GetUsername(), CustomID: c.GetCustomId(), Tags: c.GetTags()}
 }
 
 // setHeaders sets the headers, and removes those without a value: Kong takes an
@@ -88,11 +101,11 @@ func (b *batch) authenticate(id *plugin.Identity) {
 func (b *batch) setHeaders(headers []plugin.Header) {
 	b.call("kong.service.request.set_headers", func(b []byte) []byte {
 		for _, h := range headers {
-			b = appendPair(b, h.Name, func(b []byte) []byte {
+			b = wire.AppendPair(b, h.Name, func(b []byte) []byte {
 				if h.Value != "" {
-					return appendStringValue(b, h.Value)
+					return wire.AppendStringValue(b, h.Value)
 				}
-				return appendListValue(b, h.Values)
+				return wire.AppendListValue(b, h.Values)
 			})
 		}
 		return b
@@ -109,26 +122,26 @@ const (
 func (b *batch) shareToken(token []byte) {
 	value := protowire.SizeTag(3) + protowire.SizeBytes(len(token))
 	arguments := protowire.SizeTag(1) + protowire.SizeBytes(len(sharedKey)) + protowire.SizeTag(2) + protowire.SizeBytes(value)
-	out := appendStringFrame(b.bytes, sharedSet)
+	out := wire.AppendStringFrame(b.bytes, sharedSet)
 	out = binary.LittleEndian.AppendUint32(out, uint32(arguments))
-	out = appendText(out, 1, sharedKey)
+	out = wire.AppendText(out, 1, sharedKey)
 	out = protowire.AppendVarint(protowire.AppendTag(out, 2, protowire.BytesType), uint64(value))
-	b.bytes = appendText(out, 3, token)
+	b.bytes = wire.AppendText(out, 3, token)
 	b.calls++
 }
 
 // setShared sets a value of kong.ctx.shared.
 func (b *batch) setShared(key string, value func([]byte) []byte) {
 	b.call(sharedSet, func(b []byte) []byte {
-		return appendMessage(appendText(b, 1, key), 2, value)
+		return wire.AppendMessage(wire.AppendText(b, 1, key), 2, value)
 	})
 }
 
 // serialize adds to what Kong's logging plugins write.
 func (b *batch) serialize(l *plugin.Log) {
 	b.call("kong.log.set_serialize_value", func(b []byte) []byte {
-		return appendMessage(appendText(b, 1, "go_jwt"), 2, func(b []byte) []byte {
-			return appendMessage(b, 5, func(b []byte) []byte {
+		return wire.AppendMessage(wire.AppendText(b, 1, "go_jwt"), 2, func(b []byte) []byte {
+			return wire.AppendMessage(b, 5, func(b []byte) []byte {
 				for _, f := range []plugin.Header{
 					{Name: "outcome", Value: l.Outcome},
 					{Name: "reason", Value: l.Reason},
@@ -137,7 +150,7 @@ func (b *batch) serialize(l *plugin.Log) {
 					{Name: "issuer", Value: l.Issuer},
 				} {
 					if f.Value != "" {
-						b = appendPair(b, f.Name, func(b []byte) []byte { return appendStringValue(b, f.Value) })
+						b = wire.AppendPair(b, f.Name, func(b []byte) []byte { return wire.AppendStringValue(b, f.Value) })
 					}
 				}
 				return b
@@ -156,7 +169,7 @@ func encodeGrant(g *plugin.Grant) plugin.Answer {
 		b.setHeaders(g.Headers)
 	}
 	if len(g.Groups) > 0 {
-		b.setShared("authenticated_groups", func(b []byte) []byte { return appendListValue(b, g.Groups) })
+		b.setShared("authenticated_groups", func(b []byte) []byte { return wire.AppendListValue(b, g.Groups) })
 	}
 	if g.Log != nil {
 		b.serialize(g.Log)
@@ -176,24 +189,24 @@ func (b *batch) hide(h *plugin.Hidden) {
 
 // end appends what ends the event.
 func (b *batch) end(sequence uint64) {
-	b.bytes = appendReturn(append(b.bytes, 0, 0, 0, 0), sequence)
+	b.bytes = wire.AppendReturn(append(b.bytes, 0, 0, 0, 0), sequence)
 }
 
 // exit ends the request with an answer to the client. Kong answers nothing to it
 // and closes the connection.
 func (b *batch) exit(r *plugin.Refusal) {
-	b.bytes = appendStringFrame(b.bytes, "kong.response.exit")
-	b.bytes = appendFrame(b.bytes, func(b []byte) []byte {
-		b = appendVarint(b, 1, uint64(r.Status))
-		b = appendText(b, 2, r.Body)
-		return appendMessage(b, 3, func(b []byte) []byte {
+	b.bytes = wire.AppendStringFrame(b.bytes, "kong.response.exit")
+	b.bytes = wire.AppendFrame(b.bytes, func(b []byte) []byte {
+		b = wire.AppendVarint(b, 1, uint64(r.Status))
+		b = wire.AppendText(b, 2, r.Body)
+		return wire.AppendMessage(b, 3, func(b []byte) []byte {
 			for _, h := range []plugin.Header{
 				{Name: "Content-Type", Value: "application/json; charset=utf-8"},
 				{Name: "WWW-Authenticate", Value: r.WWWAuthenticate},
 				{Name: "Retry-After", Value: r.RetryAfter},
 			} {
 				if h.Value != "" {
-					b = appendPair(b, h.Name, func(b []byte) []byte { return appendStringValue(b, h.Value) })
+					b = wire.AppendPair(b, h.Name, func(b []byte) []byte { return wire.AppendStringValue(b, h.Value) })
 				}
 			}
 			return b

@@ -4,57 +4,21 @@ import (
 	"io"
 	"time"
 
+	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
 )
 
-// EventCall is what ParseEventCall finds in a call.
-type EventCall struct {
-	Sequence uint64
-	Instance int32
-	Name     string
-}
-
-// ParseEventCall opens parseEventCall to tests.
-func ParseEventCall(frame []byte) (EventCall, bool) {
-	c, ok := parseEventCall(frame)
-	return EventCall{c.sequence, c.instance, string(c.name)}, ok
-}
-
-// ParseString opens parseString to tests.
-func ParseString(message []byte) (string, bool) {
-	text, ok := parseString(message)
-	return string(text), ok
-}
-
-// ParseHeaders opens parseHeaders to tests.
-func ParseHeaders(message []byte) (map[string][]string, bool) {
-	headers, ok := parseHeaders(message)
-	m := make(map[string][]string, len(headers))
-	for _, h := range headers {
-		for _, v := range h.values {
-			m[string(h.name)] = append(m[string(h.name)], string(v))
-		}
-	}
-	return m, ok
-}
-
-// ParseConsumer opens parseConsumer to tests.
-func ParseConsumer(message []byte) (*plugin.Consumer, bool) { return parseConsumer(message) }
-
 // Frames reads all frames of r.
 func Frames(r io.Reader) (frames [][]byte, err error) {
-	in := frameReader{r: r}
+	in := wire.Reader{R: r}
 	for {
-		frame, err := in.next()
+		frame, err := in.Next()
 		if err != nil {
 			return frames, err
 		}
 		frames = append(frames, frame)
 	}
 }
-
-// ErrFrameTooLong is errFrameTooLong.
-var ErrFrameTooLong = errFrameTooLong
 
 // The calls of a batch, as bytes.
 

@@ -163,7 +163,7 @@ func (o *loop) drain() {
 // finds the end instead of an answer and begins the event anew on another
 // connection; to close the other half too would make that a reset, and a 500.
 func (o *loop) retire(c *served) {
-	if c.waiting || c.skip > 0 || c.retired || c.in.start != c.in.end {
+	if c.waiting || c.skip > 0 || c.retired || !c.in.Empty() {
 		return
 	}
 	c.retired = true
@@ -281,7 +281,7 @@ func (o *loop) accept() {
 	}
 	c := &served{fd: int32(fd)}
 	c.session = session{server: o.server, conn: descriptor{fd, o.waiters}, mustNot: true}
-	c.in.r = arrived(fd)
+	c.in.R = arrived(fd)
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
 		o.server.faults.log(o.server.log, "accepting a connection", err)
 		_ = unix.Close(fd)
@@ -340,12 +340,12 @@ func (o *loop) end(c *served, err error) {
 // readable reads once from a connection that has something, and serves what
 // that was.
 func (o *loop) readable(c *served) {
-	err := c.in.fill(1)
-	if errors.Is(err, io.EOF) && !c.retired && c.in.partial() {
+	err := c.in.Fill(1)
+	if errors.Is(err, io.EOF) && !c.retired && c.in.Partial() {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil && c.retired {
-		c.in.discard()
+		c.in.Discard()
 	} else if err == nil {
 		err = o.advance(c)
 	}
@@ -368,7 +368,7 @@ func (o *loop) settle(c *served, err error) {
 func (o *loop) advance(c *served) error {
 	for {
 		if c.ending {
-			c.in.discard()
+			c.in.Discard()
 			return nil
 		}
 		if !c.waiting {
@@ -386,12 +386,12 @@ func (o *loop) advance(c *served) error {
 			c.waiting = true
 			o.server.busy.Add(1)
 		}
-		if there, err := c.in.has(c.awaited()); !there {
+		if there, err := c.in.Has(c.awaited()); !there {
 			return err
 		}
-		start := c.in.start
+		mark := c.in.Mark()
 		if err := c.finish(o.ctx); errors.Is(err, errMustWait) {
-			c.in.start = start
+			c.in.Rewind(mark)
 			o.handOver(c)
 			return nil
 		} else if err != nil {
@@ -405,18 +405,18 @@ func (o *loop) advance(c *served) error {
 // nextCall returns the next call, nil if it has not arrived.
 func (s *session) nextCall() ([]byte, error) {
 	for ; s.skip > 0; s.skip-- {
-		if there, err := s.in.has(1); !there {
+		if there, err := s.in.Has(1); !there {
 			return nil, err
 		}
-		if _, err := s.in.next(); err != nil {
+		if _, err := s.in.Next(); err != nil {
 			return nil, err
 		}
 	}
-	s.in.release()
-	if there, err := s.in.has(1); !there {
+	s.in.Release()
+	if there, err := s.in.Has(1); !there {
 		return nil, err
 	}
-	return s.in.next()
+	return s.in.Next()
 }
 
 // handOver has a goroutine serve the rest of an event that must wait.
@@ -424,9 +424,9 @@ func (o *loop) handOver(c *served) {
 	o.unwatch(int(c.fd))
 	c.away = true
 	go func() {
-		c.mustNot, c.in.r = false, descriptor{int(c.fd), o.waiters}
+		c.mustNot, c.in.R = false, descriptor{int(c.fd), o.waiters}
 		err := c.finish(o.ctx)
-		c.mustNot, c.in.r = true, arrived(c.fd)
+		c.mustNot, c.in.R = true, arrived(c.fd)
 		o.do(func() {
 			c.away = false
 			if err == nil {

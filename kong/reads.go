@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/schema"
 )
@@ -121,13 +122,13 @@ const (
 
 // fromHeaders fills a request from what get_headers has answered. It reports
 // false if the answer cannot be read, or may not be all.
-func (r *reads) fromHeaders(headers []header, to *plugin.Request) {
+func (r *reads) fromHeaders(headers []wire.Header, to *plugin.Request) {
 	for _, h := range headers {
-		switch string(h.name) {
+		switch string(h.Name) {
 		case "cookie":
-			to.Cookie = h.join("; ")
+			to.Cookie = h.Join("; ")
 		case "connection":
-			to.Connection = h.join(", ")
+			to.Connection = h.Join(", ")
 		}
 	}
 	to.Headers = to.Headers[:0]
@@ -137,10 +138,10 @@ func (r *reads) fromHeaders(headers []header, to *plugin.Request) {
 	to.Disguised = r.disguised(headers)
 }
 
-func (r *reads) disguised(headers []header) (names []string) {
+func (r *reads) disguised(headers []wire.Header) (names []string) {
 	for _, h := range headers {
-		if r.identifying != nil && plugin.Disguised(string(h.name), r.identifying) {
-			names = append(names, string(h.name))
+		if r.identifying != nil && plugin.Disguised(string(h.Name), r.identifying) {
+			names = append(names, string(h.Name))
 		}
 	}
 	return names
@@ -148,11 +149,11 @@ func (r *reads) disguised(headers []header) (names []string) {
 
 // firstValue finds a header as the table of ngx.req.get_headers does: by the
 // name as it is, then in lower case with dashes for underscores.
-func firstValue(headers []header, name string) []byte {
+func firstValue(headers []wire.Header, name string) []byte {
 	for _, n := range []string{name, strings.ReplaceAll(strings.ToLower(name), "_", "-")} {
 		for _, h := range headers {
-			if string(h.name) == n && len(h.values) > 0 {
-				return h.values[0]
+			if string(h.Name) == n && len(h.Values) > 0 {
+				return h.Values[0]
 			}
 		}
 	}

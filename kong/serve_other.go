@@ -39,7 +39,7 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 		done.Go(func() {
 			defer s.conns.Add(-1)
 			c := &session{server: s, conn: conn}
-			c.in.r = conn
+			c.in.R = conn
 			if err := c.serve(ctx); !errors.Is(err, errEnded) {
 				s.faults.log(s.log, "connection closed", err)
 			}
@@ -63,12 +63,12 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 func (s *session) serve(ctx context.Context) error {
 	for {
 		for ; s.skip > 0; s.skip-- {
-			if _, err := s.in.next(); err != nil {
+			if _, err := s.in.Next(); err != nil {
 				return ended(err)
 			}
 		}
-		s.in.release()
-		frame, err := s.in.next()
+		s.in.Release()
+		frame, err := s.in.Next()
 		if err != nil {
 			return ended(err)
 		}
@@ -79,8 +79,8 @@ func (s *session) serve(ctx context.Context) error {
 		}
 		s.server.busy.Add(-1)
 		for err == nil && s.ending {
-			s.in.discard()
-			err = ended(s.in.fill(1))
+			s.in.Discard()
+			err = ended(s.in.Fill(1))
 		}
 		if err != nil {
 			return err

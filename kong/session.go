@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
 )
 
@@ -22,12 +23,12 @@ import (
 type session struct {
 	server *Server
 	conn   io.Writer
-	in     frameReader
+	in     wire.Reader
 	out    batch
 	skip   int // answers to void calls that have not been read yet
 
 	instance  *instance // of the event under way
-	event     eventCall
+	event     wire.EventCall
 	began     time.Time // zero: not an event, or nobody wants to know
 	mustNot   bool      // wait
 	answered  bool      // the event under way was ended: nothing more may be written for it
@@ -58,23 +59,23 @@ func ended(err error) error {
 func (s *session) begin(frame []byte) (isEvent bool, err error) {
 	s.server.calls.Add(1)
 	s.answered = false
-	s.event, isEvent = parseEventCall(frame)
+	s.event, isEvent = wire.ParseEventCall(frame)
 	s.began = time.Time{}
 	if !isEvent {
 		answer, err := s.server.instances.call(frame)
 		if err != nil {
 			return false, err
 		}
-		return false, s.write(appendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
+		return false, s.write(wire.AppendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
 	}
 	s.began = s.server.metrics.now()
-	s.instance = s.server.instances.get(s.event.instance)
+	s.instance = s.server.instances.get(s.event.Instance)
 	switch {
 	case s.instance == nil:
 		// Kong knows it from an earlier server process. On a closed connection
 		// it starts the instance anew, and then the event.
-		return true, fmt.Errorf("no plugin instance %d", s.event.instance)
-	case s.instance.engine == nil || string(s.event.name) != "access":
+		return true, fmt.Errorf("no plugin instance %d", s.event.Instance)
+	case s.instance.engine == nil || string(s.event.Name) != "access":
 		s.asked, s.got = 0, 0
 		return true, s.exit(plugin.Failure(), nil)
 	}
@@ -234,7 +235,7 @@ var errAnswer = errors.New("cannot read Kong's answer")
 
 // answer returns the next answer of Kong.
 func (s *session) answer() ([]byte, error) {
-	answer, err := s.in.next()
+	answer, err := s.in.Next()
 	if err == nil {
 		s.got++
 	}
@@ -246,25 +247,25 @@ func (s *session) text() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, ok := parseString(answer)
+	text, ok := wire.ParseString(answer)
 	if !ok {
 		return nil, errAnswer
 	}
 	return text, nil
 }
 
-func (s *session) headers() ([]header, *plugin.Refusal, error) {
+func (s *session) headers() ([]wire.Header, *plugin.Refusal, error) {
 	answer, err := s.answer()
 	if err != nil {
 		return nil, nil, err
 	}
-	headers, ok := parseHeaders(answer)
+	headers, ok := wire.ParseHeaders(answer)
 	if !ok {
 		return nil, nil, errAnswer
 	}
 	total := 0
 	for _, h := range headers {
-		total += len(h.values)
+		total += len(h.Values)
 	}
 	if total >= maxHeaders { // there may be more, of which nothing is known
 		return nil, plugin.TooManyHeaders(), nil
@@ -292,11 +293,11 @@ func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	consumer, ok := parseConsumer(answer)
+	consumer, ok := wire.ParseConsumer(answer)
 	if !ok {
 		return nil, errAnswer
 	}
-	return consumer, nil
+	return toConsumer(consumer), nil
 }
 
 // allow lets the request go on to the upstream.
@@ -316,7 +317,7 @@ func (s *session) allow(o *plugin.Outcome) error {
 		}
 		b.setHeaders(clear)
 	}
-	b.end(s.event.sequence)
+	b.end(s.event.Sequence)
 	s.answered = true
 	s.skip = b.calls
 	err := s.write(b.bytes)

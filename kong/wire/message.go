@@ -1,25 +1,24 @@
-package kong
+package wire
 
 import (
 	"bytes"
 
+	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"kong-go-jwt/plugin"
 )
 
 // The messages of go-pdk's server/kong_plugin_protocol that are read or written
 // during a request, and the well-known types in them.
 
-// eventCall is an RpcCall with a cmd_handle_event.
-type eventCall struct {
-	sequence uint64
-	instance int32
-	name     []byte // of the phase
+// EventCall is an RpcCall with a cmd_handle_event.
+type EventCall struct {
+	Sequence uint64
+	Instance int32
+	Name     []byte // of the phase, a part of the frame
 }
 
-// parseEventCall reports false for any other call.
-func parseEventCall(frame []byte) (c eventCall, ok bool) {
+// ParseEventCall reads an EventCall. It reports false for any other call.
+func ParseEventCall(frame []byte) (c EventCall, ok bool) {
 	const sequence, cmdHandleEvent, instanceID, eventName = 1, 36, 1, 2
 	var event []byte
 	isEvent := false
@@ -31,7 +30,7 @@ func parseEventCall(frame []byte) (c eventCall, ok bool) {
 		frame = frame[n:]
 		switch {
 		case number == sequence && kind == protowire.VarintType:
-			c.sequence, n = protowire.ConsumeVarint(frame)
+			c.Sequence, n = protowire.ConsumeVarint(frame)
 		case number == cmdHandleEvent && kind == protowire.BytesType && !isEvent:
 			event, n = protowire.ConsumeBytes(frame)
 			isEvent = true
@@ -53,9 +52,9 @@ func parseEventCall(frame []byte) (c eventCall, ok bool) {
 		case number == instanceID && kind == protowire.VarintType:
 			var v uint64
 			v, n = protowire.ConsumeVarint(event)
-			c.instance = int32(v)
+			c.Instance = int32(v)
 		case number == eventName && kind == protowire.BytesType:
-			c.name, n = protowire.ConsumeBytes(event)
+			c.Name, n = protowire.ConsumeBytes(event)
 		default:
 			return c, false
 		}
@@ -67,16 +66,17 @@ func parseEventCall(frame []byte) (c eventCall, ok bool) {
 	return c, isEvent
 }
 
-// appendReturn appends the RpcReturn frame that ends an event.
-func appendReturn(b []byte, sequence uint64) []byte {
+// AppendReturn appends the RpcReturn frame that ends an event.
+func AppendReturn(b []byte, sequence uint64) []byte {
 	const field = 1
 	n := protowire.SizeTag(field) + protowire.SizeVarint(sequence)
 	b = append(b, byte(n), 0, 0, 0)
-	return appendVarint(b, field, sequence)
+	return AppendVarint(b, field, sequence)
 }
 
-// parseString reads a String or ByteString message. The text may be any bytes.
-func parseString(message []byte) (text []byte, ok bool) {
+// ParseString reads a String or ByteString message. The text is a part of
+// message, and may be any bytes.
+func ParseString(message []byte) (text []byte, ok bool) {
 	if len(message) == 0 {
 		return nil, true
 	}
@@ -88,36 +88,38 @@ func parseString(message []byte) (text []byte, ok bool) {
 	return text, m >= 0 && n+m == len(message)
 }
 
-// header is a request header as get_headers gives it: its name in lower case,
+// Header is a request header as get_headers gives it: its name in lower case,
 // and a value for each time that it was sent.
-type header struct {
-	name   []byte
-	values [][]byte
+type Header struct {
+	Name   []byte
+	Values [][]byte
 }
 
-func (h *header) join(separator string) []byte {
-	if len(h.values) == 1 {
-		return h.values[0]
+// Join returns the values with separator between them.
+func (h *Header) Join(separator string) []byte {
+	if len(h.Values) == 1 {
+		return h.Values[0]
 	}
-	return bytes.Join(h.values, []byte(separator))
+	return bytes.Join(h.Values, []byte(separator))
 }
 
-// parseHeaders reads the Struct that get_headers answers with.
-func parseHeaders(message []byte) (headers []header, ok bool) {
+// ParseHeaders reads the Struct that get_headers answers with. Names and values
+// are parts of message.
+func ParseHeaders(message []byte) (headers []Header, ok bool) {
 	const structFields, key, value = 1, 1, 2
-	headers = make([]header, 0, 16)
+	headers = make([]Header, 0, 16)
 	wellFormed := true
 	ok = fields(message, func(number protowire.Number, _ uint64, pair []byte) {
 		if number != structFields {
 			return
 		}
-		var h header
+		var h Header
 		wellFormed = fields(pair, func(number protowire.Number, _ uint64, content []byte) {
 			switch number {
 			case key:
-				h.name = content
+				h.Name = content
 			case value:
-				h.values, wellFormed = appendValues(h.values, content, wellFormed)
+				h.Values, wellFormed = appendValues(h.Values, content, wellFormed)
 			}
 		}) && wellFormed
 		headers = append(headers, h)
@@ -143,62 +145,64 @@ func appendValues(to [][]byte, value []byte, ok bool) ([][]byte, bool) {
 	return to, ok
 }
 
-// parseConsumer reads a Consumer; nil for an empty message, which is Kong's way
+// ParseConsumer reads a Consumer; nil for an empty message, which is Kong's way
 // to say that there is none.
-func parseConsumer(message []byte) (consumer *plugin.Consumer, ok bool) {
+func ParseConsumer(message []byte) (consumer *pb.Consumer, ok bool) {
 	const id, createdAt, username, customID, tags = 1, 2, 3, 4, 5
 	if len(message) == 0 {
 		return nil, true
 	}
-	consumer = new(plugin.Consumer)
+	consumer = new(pb.Consumer)
 	ok = fields(message, func(number protowire.Number, varint uint64, content []byte) {
 		switch number {
 		case id:
-			consumer.ID = string(content)
+			consumer.Id = string(content)
 		case createdAt:
 			consumer.CreatedAt = int64(varint)
 		case username:
 			consumer.Username = string(content)
 		case customID:
-			consumer.CustomID = string(content)
+			consumer.CustomId = string(content)
 		case tags:
 			consumer.Tags = append(consumer.Tags, string(content))
 		}
 	})
-	return consumer, ok && consumer.ID != ""
+	return consumer, ok && consumer.Id != ""
 }
 
-func appendConsumer(b []byte, c *plugin.Consumer) []byte {
-	b = appendText(b, 1, c.ID)
+// AppendConsumer appends the fields of a Consumer.
+func AppendConsumer(b []byte, c *pb.Consumer) []byte {
+	b = AppendText(b, 1, c.Id)
 	if c.CreatedAt != 0 {
-		b = appendVarint(b, 2, uint64(c.CreatedAt))
+		b = AppendVarint(b, 2, uint64(c.CreatedAt))
 	}
 	if c.Username != "" {
-		b = appendText(b, 3, c.Username)
+		b = AppendText(b, 3, c.Username)
 	}
-	if c.CustomID != "" {
-		b = appendText(b, 4, c.CustomID)
+	if c.CustomId != "" {
+		b = AppendText(b, 4, c.CustomId)
 	}
 	for _, tag := range c.Tags {
-		b = appendText(b, 5, tag)
+		b = AppendText(b, 5, tag)
 	}
 	return b
 }
 
-// appendPair appends an entry of a Struct, with a Value that append writes.
-func appendPair(b []byte, key string, value func([]byte) []byte) []byte {
-	return appendMessage(b, 1, func(b []byte) []byte {
-		return appendMessage(appendText(b, 1, key), 2, value)
+// AppendPair appends an entry of a Struct, with a Value that value appends.
+func AppendPair(b []byte, key string, value func([]byte) []byte) []byte {
+	return AppendMessage(b, 1, func(b []byte) []byte {
+		return AppendMessage(AppendText(b, 1, key), 2, value)
 	})
 }
 
-func appendStringValue(b []byte, s string) []byte { return appendText(b, 3, s) }
+// AppendStringValue appends a string as a Value.
+func AppendStringValue(b []byte, s string) []byte { return AppendText(b, 3, s) }
 
-// appendListValue appends a list of strings, which may be empty.
-func appendListValue(b []byte, texts []string) []byte {
-	return appendMessage(b, 6, func(b []byte) []byte {
+// AppendListValue appends a Value's list of strings, which may be empty.
+func AppendListValue(b []byte, texts []string) []byte {
+	return AppendMessage(b, 6, func(b []byte) []byte {
 		for _, s := range texts {
-			b = appendMessage(b, 1, func(b []byte) []byte { return appendStringValue(b, s) })
+			b = AppendMessage(b, 1, func(b []byte) []byte { return AppendStringValue(b, s) })
 		}
 		return b
 	})

@@ -1,0 +1,93 @@
+package kong_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"kong-go-jwt/kong"
+	"kong-go-jwt/plugin"
+)
+
+// call takes the bytes of one PDK call apart.
+func call(t *testing.T, b []byte, method string, arguments proto.Message) {
+	t.Helper()
+	frames, err := kong.Frames(bytes.NewReader(b))
+	if !errors.Is(err, io.EOF) || len(frames) != 2 {
+		t.Fatalf("%d frames, %v", len(frames), err)
+	}
+	if string(frames[0]) != method {
+		t.Errorf("method %q, want %q", frames[0], method)
+	}
+	got := arguments.ProtoReflect().New().Interface()
+	if err := proto.Unmarshal(frames[1], got); err != nil {
+		t.Fatal(err)
+	}
+	if !proto.Equal(got, arguments) {
+		t.Errorf("got  %v\nwant %v", got, arguments)
+	}
+}
+
+// The calls are what go-pdk's types decode to the same meaning.
+func TestCalls(t *testing.T) {
+	consumer := &plugin.Consumer{ID: "id", Username: "ä", CustomID: "c", Tags: []string{"x", "y"}, CreatedAt: 1795442907}
+	text := func(s string) *structpb.Value { return structpb.NewStringValue(s) }
+	list := func() *structpb.Value { return structpb.NewListValue(&structpb.ListValue{}) }
+	token := strings.Repeat("t", 300)
+	t.Run("authenticate", func(t *testing.T) {
+		call(t, kong.AuthenticateBytes(&plugin.Identity{Consumer: consumer, CredentialID: "cred", CredentialKey: "key"}),
+			"kong.client.authenticate", &pb.AuthenticateArgs{
+				Consumer:   &pb.Consumer{Id: "id", Username: "ä", CustomId: "c", Tags: []string{"x", "y"}, CreatedAt: 1795442907},
+				Credential: &pb.AuthenticatedCredential{Id: "cred", ConsumerId: "id"},
+			})
+	})
+	t.Run("authenticate anonymous", func(t *testing.T) {
+		call(t, kong.AuthenticateBytes(&plugin.Identity{Consumer: &plugin.Consumer{ID: "id"}}),
+			"kong.client.authenticate", &pb.AuthenticateArgs{Consumer: &pb.Consumer{Id: "id"}})
+	})
+	t.Run("set_headers", func(t *testing.T) {
+		call(t, kong.SetHeadersBytes((&plugin.Identity{Consumer: consumer, CredentialKey: "key"}).Headers()),
+			"kong.service.request.set_headers", &structpb.Struct{Fields: map[string]*structpb.Value{
+				"X-Consumer-ID": text("id"), "X-Consumer-Custom-ID": text("c"), "X-Consumer-Username": text("ä"),
+				"X-Credential-Identifier": text("key"), "X-Anonymous-Consumer": list(),
+			}})
+	})
+	t.Run("set_headers anonymous", func(t *testing.T) {
+		call(t, kong.SetHeadersBytes((&plugin.Identity{Consumer: &plugin.Consumer{ID: "id"}}).Headers()),
+			"kong.service.request.set_headers", &structpb.Struct{Fields: map[string]*structpb.Value{
+				"X-Consumer-ID": text("id"), "X-Consumer-Custom-ID": list(), "X-Consumer-Username": list(),
+				"X-Credential-Identifier": list(), "X-Anonymous-Consumer": text("true"),
+			}})
+	})
+	t.Run("share token", func(t *testing.T) {
+		call(t, kong.ShareTokenBytes([]byte(token)), "kong.ctx.shared.set", &pb.KV{K: "authenticated_jwt_token", V: text(token)})
+	})
+	t.Run("load_consumer", func(t *testing.T) {
+		call(t, kong.LoadConsumerBytes("x"), "kong.client.load_consumer", &pb.ConsumerSpec{Id: "x", ByUsername: true})
+	})
+	t.Run("exit", func(t *testing.T) {
+		call(t, kong.ExitBytes(&plugin.Refusal{Status: 401, Body: []byte(`{}`), WWWAuthenticate: "Bearer"}),
+			"kong.response.exit", &pb.ExitArgs{Status: 401, Body: []byte(`{}`), Headers: &structpb.Struct{Fields: map[string]*structpb.Value{
+				"Content-Type": text("application/json; charset=utf-8"), "WWW-Authenticate": text("Bearer"),
+			}}})
+	})
+}
+
+func TestEnd(t *testing.T) {
+	for _, sequence := range []uint64{1, 127, 128, 1 << 40} {
+		frames, err := kong.Frames(bytes.NewReader(kong.EndBytes(sequence)))
+		var got pb.RpcReturn
+		if !errors.Is(err, io.EOF) || len(frames) != 2 || len(frames[0]) != 0 {
+			t.Fatalf("frames %x, %v", frames, err)
+		}
+		if err := proto.Unmarshal(frames[1], &got); err != nil || got.GetSequence() != int64(sequence) {
+			t.Errorf("got %v, %v; want %d", &got, err, sequence)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package wire_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"kong-go-jwt/kong/wire"
+)
+
+// trace is a line of what went over the socket between a real Kong and a probe.
+type trace struct {
+	Exchange, From, What, Hex string
+	JSON                      json.RawMessage
+}
+
+func (tr *trace) frames(t testing.TB) [][]byte {
+	t.Helper()
+	b, err := hex.DecodeString(tr.Hex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames, err := readAll(bytes.NewReader(b))
+	if !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	return frames
+}
+
+func traces(t testing.TB) (all []trace) {
+	t.Helper()
+	files, err := filepath.Glob("../../spec/testdata/traces/*.jsonl")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no traces: %v", err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(bytes.NewReader(text))
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var tr trace
+			if err := json.Unmarshal(lines.Bytes(), &tr); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, tr)
+		}
+	}
+	return all
+}
+
+// Every frame that Kong sent is understood, and as go-pdk's types do where those
+// can: they lose messages with text that is not UTF-8.
+func TestMessagesOfRealKong(t *testing.T) {
+	seen := map[string]int{}
+	for _, tr := range traces(t) {
+		if tr.From != "kong" || tr.Hex == "" {
+			continue
+		}
+		frames := tr.frames(t)
+		if len(frames) != 1 {
+			t.Fatalf("%s: %d frames", tr.What, len(frames))
+		}
+		frame := frames[0]
+		switch tr.What {
+		case "RpcCall":
+			var want pb.RpcCall
+			if err := proto.Unmarshal(frame, &want); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := wire.ParseEventCall(frame)
+			event := want.GetCmdHandleEvent()
+			if ok != (event != nil) {
+				t.Fatalf("%x: is an event: %v", frame, ok)
+			}
+			if ok && !reflect.DeepEqual(got, wire.EventCall{Sequence: uint64(want.GetSequence()), Instance: event.GetInstanceId(), Name: []byte(event.GetEventName())}) {
+				t.Errorf("got %+v, want %v", got, &want)
+			}
+		case "answer kong.request.get_headers":
+			headers, ok := wire.ParseHeaders(frame)
+			got := map[string][]string{}
+			for _, h := range headers {
+				for _, v := range h.Values {
+					got[string(h.Name)] = append(got[string(h.Name)], string(v))
+				}
+			}
+			if !ok || got["host"] == nil {
+				t.Errorf("got %v, %v", got, ok)
+			}
+			var want structpb.Struct
+			if proto.Unmarshal(frame, &want) == nil {
+				for name, v := range want.GetFields() {
+					if v.GetListValue() == nil && !reflect.DeepEqual(got[name], []string{v.GetStringValue()}) {
+						t.Errorf("%s: got %q, want %v", name, got[name], v)
+					}
+				}
+			} else if !reflect.DeepEqual(got["x-twice"], []string{"1", "2"}) || !reflect.DeepEqual(got["x-bytes"], []string{"a\xffb"}) {
+				t.Errorf("got %q", got)
+			}
+		case "answer kong.client.load_consumer", "answer kong.client.get_consumer":
+			var want pb.Consumer
+			if err := proto.Unmarshal(frame, &want); err != nil {
+				t.Fatal(err)
+			}
+			got, ok := wire.ParseConsumer(frame)
+			if !ok || (got == nil) != (want.GetId() == "") {
+				t.Fatalf("got %v, %v; want %v", got, ok, &want)
+			}
+			if got != nil && !proto.Equal(got, &want) {
+				t.Errorf("got %+v, want %v", got, &want)
+			}
+		case "answer kong.request.get_header", "answer kong.nginx.get_var", "answer kong.request.get_method":
+			got, ok := wire.ParseString(frame)
+			var want pb.String
+			if err := proto.Unmarshal(frame, &want); err == nil && (!ok || string(got) != want.GetV()) || err != nil && string(got) != "a\xffb" {
+				t.Errorf("got %q, %v; want %q", got, ok, want.GetV())
+			}
+		default:
+			continue
+		}
+		seen[tr.What]++
+	}
+	if len(seen) < 6 {
+		t.Errorf("of the traces, only these kinds were there: %v", seen)
+	}
+}
+
+func FuzzMessages(f *testing.F) {
+	for _, tr := range traces(f) {
+		for _, frame := range tr.frames(f) {
+			f.Add(frame)
+		}
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		var c pb.RpcCall
+		if got, ok := wire.ParseEventCall(message); ok && proto.Unmarshal(message, &c) == nil {
+			event := c.GetCmdHandleEvent()
+			if event == nil || got.Instance != event.GetInstanceId() || string(got.Name) != event.GetEventName() {
+				t.Fatalf("got %+v, want %v", got, &c)
+			}
+		}
+		var s pb.String
+		if got, ok := wire.ParseString(message); ok && proto.Unmarshal(message, &s) == nil && string(got) != s.GetV() {
+			t.Fatalf("got %q, want %q", got, s.GetV())
+		}
+		wire.ParseHeaders(message)
+		if consumer, ok := wire.ParseConsumer(message); ok && consumer != nil && consumer.GetId() == "" {
+			t.Fatal("a consumer without an id")
+		}
+	})
+}
