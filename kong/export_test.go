@@ -63,6 +63,7 @@ func MetricNames() (names []string, err error) {
 	m := newMetrics("test")
 	m.watch(&Server{instances: &instances{}}, func() map[string]time.Duration { return map[string]time.Duration{"https://issuer": time.Minute} })
 	m.refused(time.Now(), "no_token")
+	m.used("key", 1)
 	families, err := m.registry.Gather()
 	for _, f := range families {
 		names = append(names, f.GetName())

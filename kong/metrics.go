@@ -3,6 +3,7 @@ package kong
 import (
 	"maps"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type metrics struct {
 	refusedLookups prometheus.Counter
 	configurations prometheus.Counter
 	panics         prometheus.Counter
+	rotating       *prometheus.CounterVec
 }
 
 // decided are the labels of a decision.
@@ -71,6 +73,10 @@ func newMetrics(version string) *metrics {
 			Help: "Panics that were recovered from. Each is a bug.",
 		}),
 	}
+	m.rotating = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "go_jwt_credential_used_total",
+		Help: "Tokens verified with one of several credentials of the same key, by key and position in config.credentials. Remembered tokens are not counted again.",
+	}, []string{"key", "position"})
 	m.counters.Store(new(map[decided]prometheus.Counter))
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "go_jwt_build_info", Help: "1, with the version as a label.",
@@ -78,7 +84,7 @@ func newMetrics(version string) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.decisions, m.events, m.lookups, m.lookupTime, m.refusedLookups, m.configurations, m.panics, build,
+		m.decisions, m.events, m.lookups, m.lookupTime, m.refusedLookups, m.configurations, m.panics, m.rotating, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	for _, result := range []string{lookupFound, lookupAbsent, lookupFailed} {
@@ -191,6 +197,13 @@ func (m *metrics) NotAdmitted() { m.refusedLookups.Inc() }
 
 // Configured implements [source.Metrics].
 func (m *metrics) Configured() { m.configurations.Inc() }
+
+// used is plugin's Options.Used.
+func (m *metrics) used(key string, position int) {
+	if m != nil {
+		m.rotating.WithLabelValues(key, strconv.Itoa(position)).Inc()
+	}
+}
 
 func (m *metrics) panicked() {
 	if m != nil {

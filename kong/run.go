@@ -43,6 +43,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 		o.Store.Source = admin
 		o.Store.Admit = source.NewStrangers(o.Admin.Rate, o.Admin.AtOnce, o.Admin.Metrics).Admit
 	}
+	o.Store.Used = counts.used
 	keys, err := o.JWKS.sets(o.Store.Log)
 	if err != nil {
 		return err

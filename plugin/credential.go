@@ -48,6 +48,7 @@ type knownCredential struct {
 
 	log       *slog.Logger
 	own       bool                   // from the configuration: faults are told otherwise
+	position  int                    // in the configuration, from 1
 	answer    atomic.Pointer[Answer] // see verified.shared
 	once      [2]sync.Once           // of secret_is_base64 false and true
 	verifiers [2]*verifier

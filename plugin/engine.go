@@ -25,7 +25,7 @@ type Engine struct {
 	s       *Store
 	id      uint64
 	guarded []string // the headers that a client must not be able to forge
-	own     map[string]*entry[knownCredential]
+	own     map[string][]*entry[knownCredential]
 	issuers map[string]*issuer
 
 	unidentified Answer // removes every header that the plugin would set
@@ -45,7 +45,7 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	e := &Engine{
 		c: c, s: s, id: s.engines.Add(1),
 		guarded: GuardedHeaders(c),
-		own:     make(map[string]*entry[knownCredential], len(c.Credentials)),
+		own:     make(map[string][]*entry[knownCredential], len(c.Credentials)),
 		issuers: make(map[string]*issuer, len(c.Issuers)),
 	}
 	for i, cr := range c.Credentials {
@@ -60,7 +60,8 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 			}
 			return nil, fmt.Errorf("config.credentials[%d].%s: %w", i+1, field, err)
 		}
-		e.own[cr.Key] = &entry[knownCredential]{value: k, permanent: true}
+		k.position = i + 1
+		e.own[cr.Key] = append(e.own[cr.Key], &entry[knownCredential]{value: k, permanent: true})
 	}
 	if len(c.Issuers) > 0 && s.o.Keys == nil {
 		return nil, errors.New("config.issuers: published keys cannot be fetched here")
@@ -263,29 +264,15 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if key == "" { // or no string
 		return refused(invalidKeyClaim(e.c))
 	}
-	credential, err := e.credential(ctx, key, consumers != nil)
+	candidates, err := e.candidates(ctx, key, consumers != nil)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a credential: %w", err)}
 	}
-	if credential == nil {
-		return refused(noCredential(e.c))
+	credential, out := e.signer(ctx, candidates, t, consumers != nil)
+	if out.Refusal != nil {
+		return nil, out
 	}
 	known := credential.value
-	if t.alg != known.Algorithm {
-		return refused(invalidAlgorithm(e.c))
-	}
-	verifier, err := known.verifier(e.c.SecretIsBase64)
-	if err != nil {
-		return refused(invalidKey(e.c))
-	}
-	if consumers == nil && !verifier.quick() {
-		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
-	}
-	if good, err := e.s.verifies(ctx, verifier, t); err != nil {
-		return nil, Outcome{Refusal: Unavailable(), Fault: err}
-	} else if !good {
-		return refused(invalidSignature(e.c))
-	}
 	valid, faults := checkClaims(e.c, t, e.s.o.Now())
 	if faults != nil {
 		return refused(invalidClaims(e.c, faults))
@@ -296,6 +283,9 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	}
 	if consumer == nil {
 		return refused(noConsumer(e.c, key))
+	}
+	if len(candidates) > 1 && e.s.o.Used != nil {
+		e.s.o.Used(known.Key, known.position)
 	}
 	return &verified{
 		decision: decision{credential: credential, consumer: consumer, validity: valid},
@@ -323,22 +313,4 @@ func (e *Engine) anonymous(ctx context.Context, consumers ConsumerSource) Outcom
 		e.guest.Store(g)
 	}
 	return Outcome{Kind: Anonymous, Answer: g.answer}
-}
-
-// credential returns the credential of that key, nil if there is none.
-func (e *Engine) credential(ctx context.Context, key string, wait bool) (*entry[knownCredential], error) {
-	if own := e.own[key]; own != nil {
-		return own, nil
-	}
-	if e.s.o.Source == nil {
-		return nil, nil //nolint:nilnil // no error, and nothing found
-	}
-	if credential, known := e.s.credentials.peek(key); known {
-		return credential, nil
-	} else if !wait {
-		return nil, errMustWait
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
-	defer cancel()
-	return e.s.credentials.find(ctx, key, true, e.s.loadCredential)
 }

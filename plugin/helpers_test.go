@@ -33,6 +33,7 @@ type world struct {
 	lookups     int // of credentials
 	loads       int // of consumers
 	encodings   int
+	used        map[int]int // see Options.Used, by position
 
 	store *plugin.Store
 	log   strings.Builder
@@ -56,6 +57,7 @@ func newWorld(t *testing.T) *world {
 			"id-1":  {ID: "id-1", Username: "alice", CustomID: "a-1", Tags: []string{"t"}},
 			"guest": {ID: "id-guest", Username: "guest"},
 		},
+		used: map[int]int{},
 	}
 	w.admit(t, nil)
 	return w
@@ -66,7 +68,7 @@ func (w *world) admit(t *testing.T, gate func(context.Context) (func(), error)) 
 	t.Helper()
 	w.store = plugin.NewStore(plugin.Options{
 		Admit: gate, Source: w, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-		Keys: w,
+		Keys: w, Used: func(_ string, position int) { w.change(func() { w.used[position]++ }) },
 		Encode: func(g *plugin.Grant) plugin.Answer {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 )
 
 // Options are what a [Store] is made from. Every field must be set, but for
-// Source and Admit.
+// those that say what nil means.
 type Options struct {
 	// Source is where credentials are looked up that are not in the plugin's
 	// configuration. Nil: nowhere.
@@ -29,8 +29,12 @@ type Options struct {
 	// returns is kept with a cached decision and comes back in Outcome.Answer,
 	// so that a cached decision costs no encoding. It must not be changed.
 	Encode func(*Grant) Answer
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Used is told which of several credentials of one key, by its position in
+	// Config.Credentials from 1, has verified a token that was not remembered.
+	// Nil: nobody wants to know.
+	Used func(key string, position int)
+	Now  func() time.Time
+	Log  *slog.Logger
 
 	CredentialTTL time.Duration // for how long a found credential or consumer is good
 	UnknownTTL    time.Duration // for how long it is remembered that there is none

@@ -82,7 +82,7 @@ func Fields() []Field {
 		},
 		{
 			Name: "credentials", Group: "credentials", Type: Array,
-			Description: "Credentials kept here instead of in jwt_secrets, for places without an Admin API such as hybrid data planes. They are looked at before jwt_secrets.",
+			Description: "Credentials kept here instead of in jwt_secrets, for places without an Admin API such as hybrid data planes. They are looked at before jwt_secrets. Up to four of one consumer may have the same key, such as an old and a new secret while it is rotated: they are tried in order.",
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
 					Name: "key", Type: String, Required: true,

@@ -171,16 +171,25 @@ func checkTogether(out map[string]any) (errs []error) {
 	return errs
 }
 
+// maxSameKey is how many credentials may have the same key: each costs a
+// signature to be verified.
+const maxSameKey = 4
+
 // check holds what Kong's schema language cannot say.
 func (c *Config) check() error {
 	var errs []error
-	seen := make(map[string]bool, len(c.Credentials))
+	sameKey := make(map[string][]Credential, len(c.Credentials))
 	for i, cr := range c.Credentials {
 		path := fmt.Sprintf("config.credentials[%d]", i+1)
-		if seen[cr.Key] {
-			errs = append(errs, fmt.Errorf("%s.key: another credential has the same key", path))
+		switch others := sameKey[cr.Key]; {
+		case len(others) == maxSameKey:
+			errs = append(errs, fmt.Errorf("%s.key: more than %d credentials have the same key", path, maxSameKey))
+		case len(others) > 0 && others[0].Consumer != cr.Consumer:
+			errs = append(errs, fmt.Errorf("%s.consumer: another credential with the same key belongs to another consumer", path))
+		case slices.Contains(others, cr):
+			errs = append(errs, fmt.Errorf("%s: the same credential is there twice", path))
 		}
-		seen[cr.Key] = true
+		sameKey[cr.Key] = append(sameKey[cr.Key], cr)
 		symmetric := strings.HasPrefix(cr.Algorithm, "HS")
 		if symmetric && cr.Secret == "" {
 			errs = append(errs, fmt.Errorf("%s.secret: required field missing (algorithm %s)", path, cr.Algorithm))

@@ -1,0 +1,63 @@
+package plugin
+
+import "context"
+
+// candidates returns the credentials of that key, none if there are none: the
+// configuration's own, of which a key may have several while it is rotated, or
+// else the one of the source.
+func (e *Engine) candidates(ctx context.Context, key string, wait bool) ([]*entry[knownCredential], error) {
+	if own := e.own[key]; own != nil {
+		return own, nil
+	}
+	if e.s.o.Source == nil {
+		return nil, nil
+	}
+	credential, known := e.s.credentials.peek(key)
+	if !known {
+		if !wait {
+			return nil, errMustWait
+		}
+		ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
+		defer cancel()
+		var err error
+		if credential, err = e.s.credentials.find(ctx, key, true, e.s.loadCredential); err != nil {
+			return nil, err
+		}
+	}
+	if credential == nil {
+		return nil, nil
+	}
+	return []*entry[knownCredential]{credential}, nil
+}
+
+// signer returns the first of the candidates whose key verifies the token's
+// signature. Each is used with its own algorithm alone. With a refusal in the
+// outcome, there is none.
+func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential], t *token, wait bool) (*entry[knownCredential], Outcome) {
+	no := noCredential(e.c)
+	if len(candidates) > 0 {
+		no = invalidAlgorithm(e.c)
+	}
+	for _, credential := range candidates {
+		if t.alg != credential.value.Algorithm {
+			continue
+		}
+		verifier, err := credential.value.verifier(e.c.SecretIsBase64)
+		if err != nil {
+			no = invalidKey(e.c)
+			continue
+		}
+		if !wait && !verifier.quick() {
+			return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
+		}
+		good, err := e.s.verifies(ctx, verifier, t)
+		switch {
+		case err != nil:
+			return nil, Outcome{Refusal: Unavailable(), Fault: err}
+		case good:
+			return credential, Outcome{}
+		}
+		no = invalidSignature(e.c)
+	}
+	return nil, Outcome{Refusal: no}
+}
