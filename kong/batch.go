@@ -137,28 +137,6 @@ func (b *batch) setShared(key string, value func([]byte) []byte) {
 	})
 }
 
-// serialize adds to what Kong's logging plugins write.
-func (b *batch) serialize(l *plugin.Log) {
-	b.call("kong.log.set_serialize_value", func(b []byte) []byte {
-		return wire.AppendMessage(wire.AppendText(b, 1, "go_jwt"), 2, func(b []byte) []byte {
-			return wire.AppendMessage(b, 5, func(b []byte) []byte {
-				for _, f := range []plugin.Header{
-					{Name: "outcome", Value: l.Outcome},
-					{Name: "reason", Value: l.Reason},
-					{Name: "consumer", Value: l.Consumer},
-					{Name: "credential", Value: l.Credential},
-					{Name: "issuer", Value: l.Issuer},
-				} {
-					if f.Value != "" {
-						b = wire.AppendPair(b, f.Name, func(b []byte) []byte { return wire.AppendStringValue(b, f.Value) })
-					}
-				}
-				return b
-			})
-		})
-	})
-}
-
 // encodeGrant is plugin's Options.Encode.
 func encodeGrant(g *plugin.Grant) plugin.Answer {
 	var b batch

@@ -36,7 +36,10 @@ type metrics struct {
 }
 
 // decided are the labels of a decision.
-type decided struct{ outcome, reason string }
+type decided struct {
+	outcome string
+	reason  plugin.Reason
+}
 
 // newMetrics returns metrics of a server of that version.
 func newMetrics(version string) *metrics {
@@ -44,7 +47,7 @@ func newMetrics(version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "go_jwt_decisions_total",
-			Help: "Requests decided, by outcome (accepted, remembered: accepted by the cache, anonymous, unidentified, aside, refused, shadowed) and, where there is one, the reason of the refusal.",
+			Help: "Requests decided, by outcome (accepted, remembered: accepted by the cache, anonymous, unidentified, aside, refused, shadowed) and, where there is one, the reason of the refusal; see docs/reasons.md.",
 		}, []string{"outcome", "reason"}),
 		events: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "go_jwt_event_duration_seconds",
@@ -131,7 +134,7 @@ func (m *metrics) now() (t time.Time) {
 }
 
 // refused counts an event that ended in a refusal.
-func (m *metrics) refused(began time.Time, reason string) {
+func (m *metrics) refused(began time.Time, reason plugin.Reason) {
 	if m != nil && !began.IsZero() {
 		m.count(decided{"refused", reason})
 		m.events.Observe(time.Since(began).Seconds())
@@ -162,7 +165,7 @@ func (m *metrics) count(d decided) {
 func (m *metrics) add(d decided) prometheus.Counter {
 	m.adding.Lock()
 	defer m.adding.Unlock()
-	c := m.decisions.WithLabelValues(d.outcome, d.reason)
+	c := m.decisions.WithLabelValues(d.outcome, string(d.reason))
 	counters := maps.Clone(*m.counters.Load())
 	if counters == nil {
 		counters = make(map[decided]prometheus.Counter)

@@ -75,7 +75,10 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		// Kong knows it from an earlier server process. On a closed connection
 		// it starts the instance anew, and then the event.
 		return true, fmt.Errorf("no plugin instance %d", s.event.Instance)
-	case s.instance.engine == nil || string(s.event.Name) != "access":
+	case s.instance.engine == nil:
+		s.asked, s.got = 0, 0
+		return true, s.exit(plugin.Misconfigured(), nil)
+	case string(s.event.Name) != "access":
 		s.asked, s.got = 0, 0
 		return true, s.exit(plugin.Failure(), nil)
 	}
@@ -138,7 +141,7 @@ func (s *session) finish(ctx context.Context) (err error) {
 		s.server.faults.log(s.server.log, "request refused", out.Fault)
 	}
 	if out.Shadowed != nil {
-		s.server.shadowed.log(s.server.log, "shadow: would be refused", errors.New(out.Shadowed.Reason))
+		s.server.shadowed.log(s.server.log, "shadow: would be refused", errors.New(string(out.Shadowed.Reason)))
 	}
 	if out.Refusal != nil {
 		return s.exit(out.Refusal, out.Log)

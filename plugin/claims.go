@@ -18,51 +18,74 @@ type validity struct {
 
 func always() validity { return validity{math.Inf(-1), math.Inf(1)} }
 
-// faults tells what of it does not hold at the time now, in the bundled
-// plugin's words, or returns nil.
-func (v validity) faults(now float64) (faults map[string]string) {
-	if v.holds(now) {
-		return nil
-	}
-	faults = make(map[string]string, 2)
-	if now >= v.expires {
-		faults["exp"] = "token expired"
-	}
-	if now < v.notBefore {
-		faults["nbf"] = "token not valid yet"
-	}
-	return faults
-}
-
 func (v validity) holds(now float64) bool { return v.notBefore <= now && now < v.expires }
 
 const notNumber = "must be a number"
 
+// claimFaults are what is wrong with a token's claims.
+type claimFaults struct {
+	told     map[string]string // to the client: by claim, in the bundled plugin's words
+	reason   Reason            // of the first
+	missedBy *float64          // see Refusal
+}
+
+// add returns f, or the first faults if f is nil, with what is wrong with a claim.
+func (f *claimFaults) add(claim, told string, reason Reason) *claimFaults {
+	if f == nil {
+		f = &claimFaults{told: make(map[string]string, 1), reason: reason}
+	}
+	f.told[claim] = told
+	return f
+}
+
+// missed is add for a claim that is missed by so many seconds.
+func (f *claimFaults) missed(claim, told string, reason Reason, by float64) *claimFaults {
+	f = f.add(claim, told, reason)
+	if f.reason == reason && !math.IsInf(by, 0) {
+		f.missedBy = &by
+	}
+	return f
+}
+
 // checkClaims verifies the registered claims that c asks for (RFC 7519
 // sections 4.1.4 and 4.1.5) at the time now. faults is nil if they hold.
-func checkClaims(c *schema.Config, t *token, now time.Time) (v validity, faults map[string]string) {
-	v, faults = always(), map[string]string{}
+func checkClaims(c *schema.Config, t *token, now time.Time) (v validity, faults *claimFaults) {
+	v = always()
+	seconds := wholeSeconds(now)
+	// either is the reason for a claim that is not a number.
+	either := func(claim string, absent, invalid Reason) Reason {
+		if t.claims[claim] == nil {
+			return absent
+		}
+		return invalid
+	}
 	exp, isNumber := t.number("exp")
 	if slices.Contains(c.ClaimsToVerify, "exp") {
-		if v.expires = exp + c.Leeway; !isNumber {
-			v.expires, faults["exp"] = math.Inf(1), notNumber
+		switch v.expires = exp + c.Leeway; {
+		case !isNumber:
+			faults = faults.add("exp", notNumber, either("exp", ReasonNoExp, ReasonInvalidExp))
+		case seconds >= v.expires:
+			faults = faults.missed("exp", "token expired", ReasonExpired, seconds-exp)
 		}
 	}
 	if slices.Contains(c.ClaimsToVerify, "nbf") {
 		nbf, isNumber := t.number("nbf")
-		if v.notBefore = nbf - c.Leeway; !isNumber {
-			v.notBefore, faults["nbf"] = math.Inf(-1), notNumber
+		switch v.notBefore = nbf - c.Leeway; {
+		case !isNumber:
+			faults = faults.add("nbf", notNumber, either("nbf", ReasonNoNbf, ReasonInvalidNbf))
+		case seconds < v.notBefore:
+			faults = faults.missed("nbf", "token not valid yet", ReasonNotYetValid, nbf-seconds)
 		}
 	}
-	seconds := wholeSeconds(now)
-	for claim, fault := range v.faults(seconds) {
-		faults[claim] = fault
-	}
-	if len(faults) > 0 {
+	if faults != nil || c.MaximumExpiration <= 0 {
 		return v, faults
 	}
-	if c.MaximumExpiration > 0 && (!isNumber || exp-seconds > c.MaximumExpiration) {
-		return v, map[string]string{"exp": "exceeds maximum allowed expiration"}
+	const exceeds = "exceeds maximum allowed expiration"
+	switch over := exp - seconds - c.MaximumExpiration; {
+	case !isNumber:
+		return v, faults.add("exp", exceeds, either("exp", ReasonNoExp, ReasonInvalidExp))
+	case over > 0:
+		return v, faults.missed("exp", exceeds, ReasonExceedsMaximum, over)
 	}
 	return v, nil
 }

@@ -98,8 +98,8 @@ func (e *Engine) Decide(ctx context.Context, r *Request, consumers ConsumerSourc
 	if e.c.Shadow && out.Refusal != nil && !errors.Is(out.Fault, errMustWait) {
 		out = e.shadow(r, &out)
 	}
-	if out.Refusal != nil && e.c.LogSerialize {
-		out.Log = &Log{Outcome: "refused", Reason: out.Refusal.Reason}
+	if out.Refusal != nil {
+		out.Log = e.log("refused", &out.facts, out.Refusal, nil)
 	}
 	if e.c.HideCredentials && out.Refusal == nil && (out.Token != nil || out.Kind == Anonymous) {
 		out.Hidden = e.hide(r)
@@ -133,7 +133,7 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 	if out.Refusal == nil || out.Fault != nil || !e.admitsGuest(out.Refusal) {
 		return out
 	}
-	return e.anonymous(ctx, consumers)
+	return e.anonymous(ctx, &out, consumers)
 }
 
 // admitsGuest tells whether a request that was refused for its token goes on as
@@ -142,9 +142,9 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 func (e *Engine) admitsGuest(no *Refusal) bool {
 	when := "invalid"
 	switch no.Reason {
-	case reasonNoToken:
+	case ReasonNoToken:
 		when = "missing"
-	case reasonNoConsumer:
+	case ReasonMissingConsumer:
 		return false
 	}
 	return e.c.Anonymous != "" && slices.Contains(e.c.AnonymousOn, when)
@@ -153,10 +153,7 @@ func (e *Engine) admitsGuest(no *Refusal) bool {
 // shadow turns a refusal into what happens while nobody is refused.
 func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
 	out := Outcome{Shadowed: refused.Refusal, Fault: refused.Fault}
-	grant := &Grant{}
-	if e.c.LogSerialize {
-		grant.Log = &Log{Outcome: "shadowed", Reason: refused.Refusal.Reason}
-	}
+	grant := &Grant{Log: e.log("shadowed", &refused.facts, refused.Refusal, nil)}
 	if r.HasCredential {
 		out.Kind, grant.Headers = Aside, claimHeaders(e.c, nil)
 	} else {
@@ -195,7 +192,7 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if out.Refusal != nil {
 		return out
 	}
-	v.answer = v.shared(e.s.o.Encode(e.grant(v, &t)))
+	v.answer = v.shared(e.s.o.Encode(e.grant(v, &out.facts)))
 	if e.c.CacheTTL > 0 {
 		exp, hasExp := t.number("exp")
 		if !hasExp {
@@ -215,7 +212,6 @@ type verified struct {
 	decision
 
 	identity *Identity
-	issuer   string // "": the token is verified with a credential
 }
 
 // shared returns a, or the same that was made for another token of the same
@@ -233,29 +229,25 @@ func (v *verified) shared(a Answer) Answer {
 }
 
 // grant is what the bearer of a verified token is given.
-func (e *Engine) grant(v *verified, t *token) *Grant {
-	g := &Grant{
+func (e *Engine) grant(v *verified, f *facts) *Grant {
+	return &Grant{
 		Identity: v.identity,
-		Headers:  append(v.identity.Headers(), claimHeaders(e.c, t.claims)...),
-		Groups:   groups(e.c, t.claims),
+		Headers:  append(v.identity.Headers(), claimHeaders(e.c, f.claims)...),
+		Groups:   groups(e.c, f.claims),
+		Log:      e.log("accepted", f, nil, v.identity.Consumer),
 	}
-	if e.c.LogSerialize {
-		g.Log = &Log{Outcome: "accepted", Credential: v.identity.CredentialKey, Issuer: v.issuer}
-		if v.identity.Consumer != nil {
-			g.Log.Consumer = v.identity.Consumer.ID
-		}
-	}
-	return g
 }
 
-// verify decides whether a parsed token is accepted.
+// verify decides whether a parsed token is accepted. The outcome is a refusal,
+// or else tells only the facts.
 func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource) (*verified, Outcome) {
 	if name, ok := t.claims["iss"].(string); ok {
 		if is := e.issuers[name]; is != nil {
 			return e.verifyIssued(ctx, is, t, consumers)
 		}
 	}
-	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no} }
+	var f facts
+	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no, facts: f} }
 	claim := t.key(e.c.KeyClaimName)
 	if claim == nil {
 		return refused(noKeyClaim(e.c))
@@ -268,11 +260,16 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a credential: %w", err)}
 	}
+	if len(candidates) > 0 {
+		f.credential = key
+	}
 	credential, out := e.signer(ctx, candidates, t, consumers != nil)
 	if out.Refusal != nil {
+		out.facts = f
 		return nil, out
 	}
 	known := credential.value
+	f.claims = t.claims
 	valid, faults := checkClaims(e.c, t, e.s.o.Now())
 	if faults != nil {
 		return refused(invalidClaims(e.c, faults))
@@ -290,11 +287,11 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	return &verified{
 		decision: decision{credential: credential, consumer: consumer, validity: valid},
 		identity: &Identity{Consumer: consumer.value, CredentialID: known.ID, CredentialKey: known.Key},
-	}, Outcome{}
+	}, Outcome{facts: f}
 }
 
-// anonymous lets a request through as the anonymous consumer.
-func (e *Engine) anonymous(ctx context.Context, consumers ConsumerSource) Outcome {
+// anonymous lets a request that was refused through as the anonymous consumer.
+func (e *Engine) anonymous(ctx context.Context, refused *Outcome, consumers ConsumerSource) Outcome {
 	consumer, err := e.s.consumer(ctx, e.c.Anonymous, consumers)
 	if err != nil {
 		return Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading the anonymous consumer: %w", err)}
@@ -302,14 +299,18 @@ func (e *Engine) anonymous(ctx context.Context, consumers ConsumerSource) Outcom
 	if consumer == nil {
 		return Outcome{Refusal: noAnonymous(e.c), Fault: fmt.Errorf("config.anonymous: there is no consumer %q", e.c.Anonymous)}
 	}
+	grant := func() *Grant {
+		id := &Identity{Consumer: consumer.value}
+		return &Grant{Identity: id, Headers: append(id.Headers(), claimHeaders(e.c, nil)...)}
+	}
+	if e.c.LogSerialize { // why, which differs
+		g := grant()
+		g.Log = e.log("anonymous", &refused.facts, refused.Refusal, consumer.value)
+		return Outcome{Kind: Anonymous, Answer: e.s.o.Encode(g)}
+	}
 	g := e.guest.Load()
 	if g == nil || g.consumer != consumer {
-		id := &Identity{Consumer: consumer.value}
-		grant := &Grant{Identity: id, Headers: append(id.Headers(), claimHeaders(e.c, nil)...)}
-		if e.c.LogSerialize {
-			grant.Log = &Log{Outcome: "anonymous", Consumer: consumer.value.ID}
-		}
-		g = &guest{consumer: consumer, answer: e.s.o.Encode(grant)}
+		g = &guest{consumer: consumer, answer: e.s.o.Encode(grant())}
 		e.guest.Store(g)
 	}
 	return Outcome{Kind: Anonymous, Answer: g.answer}

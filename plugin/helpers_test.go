@@ -224,7 +224,7 @@ func told(g *plugin.Grant) string {
 		s += fmt.Sprintf(" groups=%q", g.Groups)
 	}
 	if g.Log != nil {
-		s += fmt.Sprintf(" log=%v", *g.Log)
+		s += " " + logged(g.Log)
 	}
 	return s
 }

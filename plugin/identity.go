@@ -61,15 +61,6 @@ type Grant struct {
 	Log      *Log     // nil: nothing is to be logged
 }
 
-// Log is what is told of a decision to Kong's logging plugins.
-type Log struct {
-	Outcome    string // accepted, anonymous or refused
-	Reason     string // of a refusal
-	Consumer   string // id
-	Credential string // key
-	Issuer     string
-}
-
 // Headers returns every identity header with the value that tells of id, the
 // same that the bundled plugin sets. A nil id removes them all.
 func (id *Identity) Headers() []Header {

@@ -25,7 +25,8 @@ const maxCandidates = 4
 
 // verifyIssued decides whether a token of a trusted issuer is accepted.
 func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consumers ConsumerSource) (*verified, Outcome) {
-	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no} }
+	f := facts{issuer: is.Issuer.Issuer}
+	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no, facts: f} }
 	if consumers == nil { // a signature with a public key is never quick
 		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 	}
@@ -43,7 +44,10 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	defer cancel()
 	keys, err := is.keys.Keys(ctx, keyID)
 	if err != nil {
-		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err)}
+		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err), facts: f}
+	}
+	if len(keys) == 1 {
+		f.keyID = keys[0].KeyID
 	}
 	key, tried, err := e.verifyingKey(ctx, t, keys)
 	if err != nil {
@@ -55,10 +59,11 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	case key == nil:
 		return refused(invalidSignature(e.c))
 	}
-	v := &verified{decision: decision{key: key}, issuer: is.Issuer.Issuer}
-	var faults map[string]string
+	f.keyID, f.claims = key.KeyID, t.claims
+	v := &verified{decision: decision{key: key}}
+	var faults *claimFaults
 	if v.validity, faults = checkIssuedClaims(e.c, t, e.s.o.Now()); faults == nil && !audienceHolds(t, is.Audience) {
-		faults = map[string]string{"aud": audienceNotAllowed}
+		faults = wrongAudience(nil)
 	}
 	if faults != nil {
 		return refused(invalidClaims(e.c, faults))
@@ -66,6 +71,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	v.epoch = e.s.epoch.Load()
 	consumer, out := e.issuedConsumer(ctx, is, t, consumers)
 	if out.Refusal != nil {
+		out.facts = f
 		return nil, out
 	}
 	sub, _ := t.claims["sub"].(string)
@@ -81,7 +87,8 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 		}
 		v.identity.CredentialID, v.identity.CredentialKey = consumer.value.ID, consumer.value.ID
 	}
-	return v, Outcome{}
+	f.credential = v.identity.CredentialKey
+	return v, Outcome{facts: f}
 }
 
 // verifyingKey returns the key that the signature verifies with, and how many
@@ -120,7 +127,7 @@ func typeHolds(t *token, want string) bool {
 
 // checkIssuedClaims verifies the registered claims of an issuer's token, asked
 // for or not: exp must be there, nbf and iat are held against the clock.
-func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, map[string]string) {
+func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, *claimFaults) {
 	issued := *c
 	issued.ClaimsToVerify = []string{"exp"}
 	if t.claims["nbf"] != nil {
@@ -134,9 +141,9 @@ func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, map
 		iat, ok := t.number("iat")
 		switch {
 		case !ok:
-			return v, map[string]string{"iat": notNumber}
+			return v, faults.add("iat", notNumber, ReasonInvalidIat)
 		case iat-c.Leeway > wholeSeconds(now):
-			return v, map[string]string{"iat": "token issued in the future"}
+			return v, faults.missed("iat", "token issued in the future", ReasonIssuedInFuture, iat-wholeSeconds(now))
 		}
 		v.notBefore = math.Max(v.notBefore, iat-c.Leeway)
 	}

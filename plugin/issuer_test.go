@@ -241,17 +241,6 @@ func TestShadow(t *testing.T) {
 	expect(t, w.decide(t, e, sign(`{"alg":"HS256"}`, `{"iss":"other"}`, "s")), "unidentified")
 }
 
-func TestLogSerialize(t *testing.T) {
-	w := newWorld(t)
-	e := w.engine(t, `{"log_serialize":true,"anonymous":"guest","anonymous_on":["missing"]}`)
-	expect(t, w.decide(t, e, w.token(`{"iss":"key"}`)), accepted+` log={accepted  id-1 key }`)
-	expect(t, w.decide(t, e, ""), anonymous+` log={anonymous  id-guest  }`)
-	out := w.decide(t, e, "bad")
-	if out.Log == nil || *out.Log != (plugin.Log{Outcome: "refused", Reason: "malformed_token"}) {
-		t.Errorf("got %+v", out.Log)
-	}
-}
-
 // TestConsumerMadeLater: that a caller had no consumer is remembered no longer
 // than that there is none.
 func TestConsumerMadeLater(t *testing.T) {

@@ -10,7 +10,8 @@ type Outcome struct {
 	// Shadowed is the refusal that Config.Shadow has kept from the client.
 	Shadowed *Refusal
 	// Log, with a Refusal, is what is to be logged of it; nil: nothing.
-	Log *Log
+	Log   *Log
+	facts facts // of the token
 
 	// Answer is what the request is given, encoded.
 	Answer Answer

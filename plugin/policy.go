@@ -10,14 +10,14 @@ import (
 // checkPolicy holds a verified token against what the configuration asks of its
 // claims. Nil means that it complies.
 func checkPolicy(c *schema.Config, t *token) *Refusal {
-	faults := map[string]string{}
+	var faults *claimFaults
 	if iss, _ := t.claims["iss"].(string); len(c.IssuersAllowed) > 0 && !slices.Contains(c.IssuersAllowed, iss) {
-		faults["iss"] = "issuer not allowed"
+		faults = faults.add("iss", "issuer not allowed", ReasonWrongIssuer)
 	}
 	if !audienceHolds(t, c.AudienceRequired) {
-		faults["aud"] = audienceNotAllowed
+		faults = wrongAudience(faults)
 	}
-	if len(faults) > 0 {
+	if faults != nil {
 		return invalidClaims(c, faults)
 	}
 	if len(c.ScopesRequired) > 0 {
@@ -37,7 +37,9 @@ func checkPolicy(c *schema.Config, t *token) *Refusal {
 	return nil
 }
 
-const audienceNotAllowed = "audience not allowed"
+func wrongAudience(faults *claimFaults) *claimFaults {
+	return faults.add("aud", "audience not allowed", ReasonWrongAudience)
+}
 
 // audienceHolds tells whether aud holds one of wanted, or none is wanted
 // (RFC 7519 section 4.1.3).

@@ -19,12 +19,23 @@ type Refusal struct {
 	Body            []byte // JSON
 	WWWAuthenticate string // "": no such header
 	RetryAfter      string // seconds; "": no such header
-	// Reason is a short fixed word for logs and metrics. It never holds
-	// anything that a client has sent.
-	Reason string
+
+	// The rest is for logs and metrics alone.
+	Reason Reason
+	// Claim is the configured name or path of the claim at fault, where the
+	// reason does not tell; "": none.
+	Claim string
+	// MissedBy is by how many seconds exp, nbf or iat was missed; nil: none was.
+	MissedBy *float64
 }
 
-func unauthorized(c *schema.Config, reason, message string) *Refusal {
+// at notes the path of the claim at fault.
+func (r *Refusal) at(claim ...string) *Refusal {
+	r.Claim = strings.Join(claim, ".")
+	return r
+}
+
+func unauthorized(c *schema.Config, reason Reason, message string) *Refusal {
 	return &Refusal{
 		Status:          http.StatusUnauthorized,
 		Body:            messageBody(message),
@@ -74,107 +85,105 @@ func jsonBody(fields map[string]string) []byte {
 	return body
 }
 
-const reasonNoToken = "no_token"
-
 func noToken(c *schema.Config) *Refusal {
 	return &Refusal{
 		Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
-		WWWAuthenticate: challenge(c, ""), Reason: reasonNoToken,
+		WWWAuthenticate: challenge(c, ""), Reason: ReasonNoToken,
 	}
 }
 
 func multipleTokens(c *schema.Config) *Refusal {
-	return unauthorized(c, "multiple_tokens", "Multiple tokens provided")
+	return unauthorized(c, ReasonMultipleTokens, "Multiple tokens provided")
 }
 
 func unrecognizableToken(c *schema.Config) *Refusal {
-	return unauthorized(c, "unrecognizable_token", "Unrecognizable token")
+	return unauthorized(c, ReasonUnrecognizableToken, "Unrecognizable token")
 }
 
 // badToken takes one of the malformed… texts of token.go.
 func badToken(c *schema.Config, what string) *Refusal {
-	return unauthorized(c, "malformed_token", "Bad token; "+what)
+	return unauthorized(c, ReasonMalformedToken, "Bad token; "+what)
 }
 
 func noKeyClaim(c *schema.Config) *Refusal {
-	return unauthorized(c, "no_key_claim", "No mandatory '"+c.KeyClaimName+"' in claims")
+	return unauthorized(c, ReasonNoKeyClaim, "No mandatory '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName)
 }
 
 func invalidKeyClaim(c *schema.Config) *Refusal {
-	return unauthorized(c, "invalid_key_claim", "Invalid '"+c.KeyClaimName+"' in claims")
+	return unauthorized(c, ReasonInvalidKeyClaim, "Invalid '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName)
 }
 
 func noCredential(c *schema.Config) *Refusal {
-	return unauthorized(c, "unknown_credential", "No credentials found for given '"+c.KeyClaimName+"'")
+	return unauthorized(c, ReasonUnknownCredential, "No credentials found for given '"+c.KeyClaimName+"'")
 }
 
 func invalidAlgorithm(c *schema.Config) *Refusal {
-	return unauthorized(c, "invalid_algorithm", "Invalid algorithm")
+	return unauthorized(c, ReasonInvalidAlgorithm, "Invalid algorithm")
 }
 
 func invalidKey(c *schema.Config) *Refusal {
-	return unauthorized(c, "invalid_key", "Invalid key/secret")
+	return unauthorized(c, ReasonInvalidKey, "Invalid key/secret")
 }
 
 func invalidSignature(c *schema.Config) *Refusal {
-	return unauthorized(c, "invalid_signature", "Invalid signature")
+	return unauthorized(c, ReasonInvalidSignature, "Invalid signature")
 }
 
-func invalidClaims(c *schema.Config, faults map[string]string) *Refusal {
-	r := unauthorized(c, "invalid_claims", "")
-	r.Body = jsonBody(faults)
+func invalidClaims(c *schema.Config, faults *claimFaults) *Refusal {
+	r := unauthorized(c, faults.reason, "")
+	r.Body, r.MissedBy = jsonBody(faults.told), faults.missedBy
 	return r
 }
-
-const reasonNoConsumer = "missing_consumer"
 
 func noConsumer(c *schema.Config, key string) *Refusal {
 	return &Refusal{
 		Status: http.StatusUnauthorized,
 		Body:   messageBody("Could not find consumer for '" + c.KeyClaimName + "=" + key + "'"),
-		Reason: reasonNoConsumer,
+		Reason: ReasonMissingConsumer,
 	}
 }
 
 func invalidType(c *schema.Config) *Refusal {
-	return unauthorized(c, "invalid_type", "Invalid token type")
+	return unauthorized(c, ReasonInvalidType, "Invalid token type")
 }
 
 func unknownKey(c *schema.Config) *Refusal {
-	return unauthorized(c, "unknown_key", "No key found for the token")
+	return unauthorized(c, ReasonUnknownKey, "No key found for the token")
 }
 
 func invalidSubject(c *schema.Config) *Refusal {
-	return unauthorized(c, "invalid_subject", "Invalid 'sub' in claims")
+	return unauthorized(c, ReasonInvalidSubject, "Invalid 'sub' in claims")
 }
 
 func noIssuedConsumer(c *schema.Config, claim []string) *Refusal {
-	return unauthorized(c, "unknown_consumer", "Could not find consumer for claim '"+strings.Join(claim, ".")+"'")
+	return unauthorized(c, ReasonUnknownConsumer, "Could not find consumer for claim '"+strings.Join(claim, ".")+"'").at(claim...)
 }
 
 // insufficientScope tells what would have been enough (RFC 6750 section 3.1).
 func insufficientScope(c *schema.Config) *Refusal {
-	return &Refusal{
+	no := &Refusal{
 		Status: http.StatusForbidden, Body: messageBody("Insufficient scope"),
 		WWWAuthenticate: challenge(c, `error="insufficient_scope", scope="`+quotable(c.ScopesRequired[0])+`"`),
-		Reason:          "insufficient_scope",
+		Reason:          ReasonInsufficientScope,
 	}
+	return no.at(c.ScopesClaim...)
 }
 
 func missingClaim(c *schema.Config, claim []string) *Refusal {
-	return &Refusal{
+	no := &Refusal{
 		Status:          http.StatusForbidden,
 		Body:            messageBody("Claim '" + strings.Join(claim, ".") + "' does not have the required value"),
 		WWWAuthenticate: challenge(c, `error="insufficient_scope"`),
-		Reason:          "missing_claim",
+		Reason:          ReasonMissingClaim,
 	}
+	return no.at(claim...)
 }
 
 func noAnonymous(c *schema.Config) *Refusal {
 	return &Refusal{
 		Status: http.StatusInternalServerError,
 		Body:   messageBody("anonymous consumer " + c.Anonymous + " is configured but doesn't exist"),
-		Reason: "unknown_anonymous",
+		Reason: ReasonUnknownAnonymous,
 	}
 }
 
@@ -182,7 +191,7 @@ func connectionNamesIdentity() *Refusal {
 	return &Refusal{
 		Status: http.StatusBadRequest,
 		Body:   messageBody("Connection header names an identity header"),
-		Reason: "connection_header",
+		Reason: ReasonConnectionHeader,
 	}
 }
 
@@ -193,8 +202,15 @@ func Unavailable() *Refusal {
 		Status:     http.StatusServiceUnavailable,
 		Body:       messageBody("Credentials cannot be looked up at the moment"),
 		RetryAfter: "1",
-		Reason:     "lookup_failed",
+		Reason:     ReasonLookupFailed,
 	}
+}
+
+// Misconfigured refuses a request because the configuration cannot be used.
+func Misconfigured() *Refusal {
+	no := Failure()
+	no.Reason = ReasonBadConfiguration
+	return no
 }
 
 // Failure refuses a request because of a fault on this side, in Kong's words.
@@ -202,7 +218,7 @@ func Failure() *Refusal {
 	return &Refusal{
 		Status: http.StatusInternalServerError,
 		Body:   messageBody("An unexpected error occurred"),
-		Reason: "failure",
+		Reason: ReasonFailure,
 	}
 }
 
@@ -211,6 +227,6 @@ func TooManyHeaders() *Refusal {
 	return &Refusal{
 		Status: http.StatusRequestHeaderFieldsTooLarge,
 		Body:   messageBody("Too many request headers"),
-		Reason: "too_many_headers",
+		Reason: ReasonTooManyHeaders,
 	}
 }

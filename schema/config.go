@@ -34,6 +34,7 @@ type Config struct {
 	AnonymousOn      []string      `json:"anonymous_on"`
 	Shadow           bool          `json:"shadow"`
 	LogSerialize     bool          `json:"log_serialize"`
+	LogClaims        [][]string    `json:"log_claims"` // paths
 }
 
 // Issuer is an identity provider that publishes its keys (RFC 7517).

@@ -235,6 +235,10 @@ func Fields() []Field {
 			Default:     false,
 			Description: "Whether consumer, credential, issuer, and why a request was refused, go into what Kong's logging plugins write, under go_jwt.",
 		},
+		{
+			Name: "log_claims", Group: "operations", Type: Array, Elements: &Field{Type: Array, Elements: path(), LenMin: 1},
+			Description: "Paths of claims that go there too, as text, if the token's signature was verified: at most 2048 bytes a request. It needs log_serialize.",
+		},
 	}
 }
 

@@ -270,26 +270,33 @@ func TestLogSerialize(t *testing.T) {
 	p, key, args := provider(t)
 	file := filepath.Join(t.TempDir(), "access.log")
 	g := withRoutes(t, map[string][]any{
-		"/a": jwt(object{"log_serialize": true, "issuers": []any{object{"issuer": p.URL}}}),
+		"/a": jwt(object{
+			"log_serialize": true, "issuers": []any{object{"issuer": p.URL}}, "claims_to_verify": []any{"exp"},
+			"log_claims": []any{[]any{"tenant", "id"}, []any{"roles"}},
+		}),
 		"/b": jwt(object{"log_serialize": true, "anonymous": "anonymous-user"}),
 	}, args, "-access-log", file)
 	issued, err := p.Token(key, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, bad := claimsToken(t, nil), tokenOf(t, "hs256", "hs-b", "HS256")
+	soon := time.Now().Unix() + 600
+	good := claimsToken(t, object{"exp": soon, "tenant": object{"id": 7}, "roles": []any{"r", "w"}})
+	bad, late := tokenOf(t, "hs256", "hs-b", "HS256"), claimsToken(t, object{"exp": soon - 1600, "roles": "r"})
+	claims := object{"tenant.id": "7", "roles": []any{"r", "w"}}
 	want := []object{
-		{"outcome": "accepted", "consumer": conformance.Alice, "credential": "hs256"},
-		{"outcome": "accepted", "consumer": conformance.Alice, "credential": "hs256"}, // from the cache
-		{"outcome": "accepted", "consumer": conformance.Alice, "credential": "alice", "issuer": p.URL},
-		{"outcome": "refused", "reason": "invalid_signature"},
+		{"outcome": "accepted", "consumer": conformance.Alice, "credential": "hs256", "claims": claims},
+		{"outcome": "accepted", "consumer": conformance.Alice, "credential": "hs256", "claims": claims}, // from the cache
+		{"outcome": "accepted", "consumer": conformance.Alice, "credential": "alice", "issuer": p.URL, "kid": key.ID},
+		{"outcome": "refused", "reason": "invalid_signature", "credential": "hs256"},
+		{"outcome": "refused", "reason": "expired", "credential": "hs256", "claims": object{"roles": "r"}},
 		{"outcome": "refused", "reason": "no_token"},
-		{"outcome": "anonymous", "consumer": conformance.Anonymous},
+		{"outcome": "anonymous", "reason": "no_token", "consumer": conformance.Anonymous},
 	}
 	for i, request := range []struct {
 		path, token string
 		status      int
-	}{{"/a", good, 200}, {"/a", good, 200}, {"/a", issued, 200}, {"/a", bad, 401}, {"/a", "", 401}, {"/b", "", 200}} {
+	}{{"/a", good, 200}, {"/a", good, 200}, {"/a", issued, 200}, {"/a", bad, 401}, {"/a", late, 401}, {"/a", "", 401}, {"/b", "", 200}} {
 		var headers [][2]string
 		if request.token != "" {
 			headers = append(headers, bearer(request.token))
@@ -309,10 +316,15 @@ func TestLogSerialize(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &got); err != nil {
 			t.Fatal(err)
 		}
-		if told, _ := got["go_jwt"].(map[string]any); !reflect.DeepEqual(told, want[i]) {
+		told, _ := got["go_jwt"].(map[string]any)
+		if missed, ok := told["missed_by_seconds"].(float64); ok != (told["reason"] == "expired") || ok && (missed < 1000 || missed > 1100) {
+			t.Errorf("%d: missed by %v seconds", i, told["missed_by_seconds"])
+		}
+		delete(told, "missed_by_seconds") // which differs
+		if !reflect.DeepEqual(told, want[i]) {
 			t.Errorf("%d: got %s, want %v", i, line, want[i])
 		}
-		for _, token := range []string{good, bad, issued} {
+		for _, token := range []string{good, bad, issued, late} {
 			if strings.Contains(line, token) {
 				t.Errorf("%d: the log has a token", i)
 			}
@@ -345,6 +357,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		"anonymous_on":      []any{"always"},
 		"shadow":            1,
 		"log_serialize":     "no",
+		"log_claims":        []any{"sub"},
 		"no_such_field":     true,
 	} {
 		t.Run(field, func(t *testing.T) {

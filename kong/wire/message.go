@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"math"
 
 	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -197,6 +198,16 @@ func AppendPair(b []byte, key string, value func([]byte) []byte) []byte {
 
 // AppendStringValue appends a string as a Value.
 func AppendStringValue(b []byte, s string) []byte { return AppendText(b, 3, s) }
+
+// AppendNumberValue appends a number as a Value.
+func AppendNumberValue(b []byte, n float64) []byte {
+	return protowire.AppendFixed64(protowire.AppendTag(b, 2, protowire.Fixed64Type), math.Float64bits(n))
+}
+
+// AppendStructValue appends a Value's Struct, with entries that entries writes.
+func AppendStructValue(b []byte, entries func([]byte) []byte) []byte {
+	return AppendMessage(b, 5, entries)
+}
 
 // AppendListValue appends a Value's list of strings, which may be empty.
 func AppendListValue(b []byte, texts []string) []byte {
