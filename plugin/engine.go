@@ -104,6 +104,9 @@ func (e *Engine) Decide(ctx context.Context, r *Request, consumers ConsumerSourc
 	if e.c.HideCredentials && out.Refusal == nil && (out.Token != nil || out.Kind == Anonymous) {
 		out.Hidden = e.hide(r)
 	}
+	if !e.c.ShareToken {
+		out.Token = nil
+	}
 	return out
 }
 

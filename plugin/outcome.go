@@ -15,8 +15,8 @@ type Outcome struct {
 
 	// Answer is what the request is given, encoded.
 	Answer Answer
-	// Token is the accepted token, which aliases the Request; nil if there is
-	// none.
+	// Token is the accepted token, to be shared with other plugins; nil if there
+	// is none to share. It aliases the Request.
 	Token []byte
 	// Hidden is what the request must look like instead; nil: as it is.
 	Hidden *Hidden

@@ -30,6 +30,7 @@ type Config struct {
 	Leeway           float64       `json:"leeway"` // seconds
 	ClaimsToHeaders  []ClaimHeader `json:"claims_to_headers"`
 	HideCredentials  bool          `json:"hide_credentials"`
+	ShareToken       bool          `json:"share_token"`
 	GroupsClaim      []string      `json:"groups_claim"` // path; empty: none
 	AnonymousOn      []string      `json:"anonymous_on"`
 	Shadow           bool          `json:"shadow"`

@@ -217,6 +217,11 @@ func Fields() []Field {
 			Description: "Whether the token is removed from the request before it goes to the upstream.",
 		},
 		{
+			Name: "share_token", Group: "upstream", Type: Boolean, Required: true,
+			Default:     true,
+			Description: "Whether the token is given to plugins that run later, in kong.ctx.shared.authenticated_jwt_token, as the bundled plugin gives it. Without it a request costs Kong some 10 µs less.",
+		},
+		{
 			Name: "groups_claim", Group: "upstream", Type: Array, Elements: path(),
 			Description: "Path of the claim with the caller's groups, a list or a text, for Kong's ACL plugin.",
 		},

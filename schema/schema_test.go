@@ -26,6 +26,7 @@ func defaults() *schema.Config {
 		KeyClaimName:   "iss",
 		RunOnPreflight: true,
 		GuardHeaders:   true,
+		ShareToken:     true,
 		CacheTTL:       300,
 
 		AudienceRequired: []string{},
@@ -61,7 +62,7 @@ func TestParseTakesEveryField(t *testing.T) {
 			"consumer_claim":["a","b"],"consumer_by":"custom_id","consumer_optional":true,"type":"at+jwt"}],
 		"audience_required":["x"],"issuers_allowed":["y"],"scopes_required":["r w","a"],"scopes_claim":["scp"],
 		"claims_required":[{"claim":["role"],"value":"admin"}],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
-		"hide_credentials":true,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true}`)
+		"hide_credentials":true,"share_token":false,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true}`)
 	want := &schema.Config{
 		URIParamNames: []string{"a", "b"}, CookieNames: []string{"c"}, HeaderNames: []string{}, KeyClaimName: "kid", SecretIsBase64: true,
 		ClaimsToVerify: []string{"exp", "nbf"}, MaximumExpiration: 60, Anonymous: "guest", Realm: "r",

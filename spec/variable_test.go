@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -138,6 +139,41 @@ func TestCallsOfAnEvent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestShareToken: without share_token the token goes nowhere, and is hidden as well
+// as with it.
+func TestShareToken(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	g := withRoutes(t, map[string][]any{
+		"/shared": jwt(object{}), "/unshared": jwt(object{"share_token": false}),
+		"/hidden": jwt(object{"share_token": false, "hide_credentials": true}),
+	}, nil)
+	calls := 0
+	for _, tt := range []struct {
+		path    string
+		calls   int
+		headers []string // Authorization, at the upstream
+	}{
+		{"/shared", 1, []string{bearer(claimsToken(t, nil))[1]}},
+		{"/unshared", 0, []string{bearer(claimsToken(t, nil))[1]}},
+		{"/hidden", 0, nil},
+	} {
+		for range 2 { // the second time from the cache
+			a := g.send(t, "GET", tt.path, bearer(claimsToken(t, nil)))
+			if got := identityOf(a); got != alice {
+				t.Fatalf("%s: got %s, want %s", tt.path, got, alice)
+			}
+			if got := a.upstream.Headers["Authorization"]; !reflect.DeepEqual(got, tt.headers) {
+				t.Errorf("%s: the upstream got Authorization %q, want %q", tt.path, got, tt.headers)
+			}
+			calls += tt.calls
+			if got := g.calls(t)["kong.ctx.shared.set"]; got != calls {
+				t.Errorf("%s: kong.ctx.shared.set was called %d times in all, want %d", tt.path, got, calls)
+			}
+		}
 	}
 }
 
