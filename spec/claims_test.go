@@ -187,7 +187,7 @@ func TestGroups(t *testing.T) {
 	issuer := []any{object{"issuer": p.URL, "consumer_optional": true}}
 	acl := func(config object) object { return object{"name": "acl", "config": config} }
 	g := withRoutes(t, map[string][]any{
-		"/none":   append(jwt(object{"issuers": issuer, "groups_claim": []any{"groups"}}), acl(object{"allow": []any{"staff"}})),
+		"/none":   append(jwt(object{"issuers": issuer, "groups_claim": []any{"groups"}}), acl(object{"allow": []any{"staff"}, "always_use_authenticated_groups": true})),
 		"/always": append(jwt(object{"groups_claim": []any{"groups"}}), acl(object{"allow": []any{"staff"}, "always_use_authenticated_groups": true})),
 	}, args)
 	for name, tt := range map[string]struct {
@@ -259,7 +259,7 @@ func TestRollOut(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		if log := g.log.String(); !strings.Contains(log, "shadow is on") || !strings.Contains(log, "shadow: would be refused") || strings.Contains(log, good) {
+		if log := g.pluginOutput(t); !strings.Contains(log, "shadow is on") || !strings.Contains(log, "shadow: would be refused") || strings.Contains(log, good) {
 			t.Error("shadow is not told of in the log, or the token is")
 		}
 	})

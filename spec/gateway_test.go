@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -30,7 +31,8 @@ const patience = 15 * time.Second
 type gateway struct {
 	proxy, admin string // host:port
 	socket       string
-	log          *logBuffer
+	log          *logBuffer // Kong's error log
+	pluginLog    string     // file with all that the plugin wrote
 	cmd          *exec.Cmd
 	configFile   string
 	exited       chan struct{}
@@ -77,13 +79,15 @@ func tryGateway(t testing.TB, config any, args ...string) (*gateway, error) {
 		return nil, err
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	g := &gateway{log: &logBuffer{}, configFile: filepath.Join(dir, "kong.json"), exited: make(chan struct{})}
+	g := &gateway{
+		log: &logBuffer{}, pluginLog: filepath.Join(dir, "plugin.log"), configFile: filepath.Join(dir, "kong.json"), exited: make(chan struct{}),
+	}
 	if err := os.WriteFile(g.configFile, text, 0o600); err != nil {
 		return nil, err
 	}
 	g.cmd = exec.Command(setup.gateway, append([]string{
 		"-config", g.configFile, "-plugin", setup.plugin, "-kong-prefix", dir,
-		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0",
+		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-plugin-log", g.pluginLog,
 	}, args...)...)
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
@@ -127,12 +131,24 @@ func (g *gateway) stop(t testing.TB) {
 		g.cmd.Process.Kill()
 		t.Error("the gateway ignored SIGTERM")
 	}
-	if log := g.log.String(); strings.Contains(log, "DATA RACE") {
-		t.Error("a data race, see the log")
+	plugin := g.pluginOutput(t)
+	if strings.Contains(plugin, "DATA RACE") || strings.Contains(g.log.String(), "DATA RACE") {
+		t.Error("a data race, see the logs")
 	}
 	if t.Failed() {
-		t.Logf("the gateway's log:\n%s", tail(g.log.String(), 100))
+		t.Logf("the gateway's log:\n%s\nwhat the plugin wrote:\n%s", tail(g.log.String(), 100), tail(plugin, 100))
 	}
+}
+
+// pluginOutput is all that the plugin wrote to stdout and stderr. Kong's error
+// log, which operators see, has nothing of it at the default log_level.
+func (g *gateway) pluginOutput(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(g.pluginLog)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	return string(text)
 }
 
 func tail(s string, lines int) string {

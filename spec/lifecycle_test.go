@@ -194,14 +194,14 @@ func TestAccessLog(t *testing.T) {
 func TestNoSecretsInLog(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
-	g := specGateway(t)
+	g := specGateway(t, "-log-level=debug")
 	token := tokenOf(t, "hs256", "hs-a", "HS256")
 	bad := tokenOf(t, "hs256", "hs-b", "HS256")
 	for _, value := range []string{token, bad, token + "x"} {
 		g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + value})
 		g.send(t, "GET", "/plain?jwt="+value)
 	}
-	scan := bufio.NewScanner(strings.NewReader(g.log.String()))
+	scan := bufio.NewScanner(strings.NewReader(g.log.String() + g.pluginOutput(t)))
 	for scan.Scan() {
 		for _, secret := range []string{token, bad, string(setup.keys["hs-a"].Secret), conformance.Secret} {
 			if strings.Contains(scan.Text(), secret) || strings.Contains(scan.Text(), secret[:min(len(secret), 60)]) {

@@ -348,7 +348,7 @@ func TestSmallRSAKeys(t *testing.T) {
 	}
 	g := startGateway(t, config)
 	g.repel(t, "/plain", attacks)
-	if n := strings.Count(g.log.String(), "credential cannot be used"); n != len(attacks) {
+	if n := strings.Count(g.pluginOutput(t), "credential cannot be used"); n != len(attacks) {
 		t.Errorf("told of %d credentials, want %d", n, len(attacks))
 	}
 }
@@ -374,7 +374,7 @@ func TestWeakSecrets(t *testing.T) {
 		}
 	}
 	var told []string
-	for line := range strings.Lines(g.log.String()) {
+	for line := range strings.Lines(g.pluginOutput(t)) {
 		if strings.Contains(line, "RFC 7518") {
 			told = append(told, line)
 		}

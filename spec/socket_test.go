@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"kong-go-jwt/spec/conformance"
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/pluginserver"
 	"kong-go-jwt/spec/gateway/wire"
 )
@@ -76,7 +77,7 @@ func (s *server) dial(t *testing.T) net.Conn {
 }
 
 func (s *server) client() *pluginserver.Client {
-	return pluginserver.NewClient(s.socket, new(pluginserver.Stats), func(string) {}, func(string, ...any) {})
+	return pluginserver.NewClient(s.socket, new(pluginserver.Stats), func(string) {}, nginx.NewErrorLog(io.Discard, nginx.Alert))
 }
 
 // inlineConfig is a plugin configuration that needs no Admin API.

@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/pluginserver"
 )
 
@@ -120,7 +121,7 @@ func (l *line) measure(ctx context.Context, o options, out io.Writer) error {
 // drive keeps all connections busy for some time, and returns how long each
 // event took.
 func (l *line) drive(ctx context.Context, p *process, d time.Duration) ([]time.Duration, error) {
-	client := pluginserver.NewClient(p.socket, new(pluginserver.Stats), func(string) {}, func(string, ...any) {})
+	client := pluginserver.NewClient(p.socket, new(pluginserver.Stats), func(string) {}, nginx.NewErrorLog(io.Discard, nginx.Alert))
 	defer client.Close()
 	var (
 		all  []time.Duration

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/pluginserver"
 )
 
@@ -17,7 +18,7 @@ func measureMemory(ctx context.Context, w *world, o options, out io.Writer) erro
 		return err
 	}
 	defer p.stop()
-	client := pluginserver.NewClient(p.socket, new(pluginserver.Stats), func(string) {}, func(string, ...any) {})
+	client := pluginserver.NewClient(p.socket, new(pluginserver.Stats), func(string) {}, nginx.NewErrorLog(io.Discard, nginx.Alert))
 	defer client.Close()
 	fmt.Fprintln(out, "| distinct tokens seen | resident MiB |\n| ---: | ---: |")
 	for n := 1; n <= most; n++ {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kong-go-jwt/spec/gateway/config"
+	"kong-go-jwt/spec/gateway/nginx"
 )
 
 // demo starts the upstream, waits for the plugin and tells what to try.
@@ -27,7 +28,7 @@ func (n *node) demo(ctx context.Context) error {
 	server := echoServer("")
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			n.log.Printf("[error] upstream: %v", err)
+			n.log.Printf(nginx.Err, "upstream: %v", err)
 		}
 	}()
 	if err := n.awaitSocket(ctx); err != nil {

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -30,6 +29,7 @@ import (
 type options struct {
 	config, plugin, proxy, admin string
 	prefix, include, accessLog   string
+	logLevel, pluginLog          string
 	pluginArgs, failCalls        list
 	workers                      int
 	demo                         bool
@@ -51,6 +51,8 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
 	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment with map blocks")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
+	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: what is below it is not logged, and what the plugin writes to stderr is info")
+	flags.StringVar(&o.pluginLog, "plugin-log", "", "file for all that the plugin server writes, whatever the log level")
 	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server, after -admin-url http://ADMIN (repeatable)")
 	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
@@ -84,7 +86,11 @@ func run(args []string) error {
 		}
 		defer os.RemoveAll(o.prefix)
 	}
-	n := &node{options: o, log: log.New(os.Stderr, "", log.LstdFlags|log.Lmicroseconds)}
+	level, err := nginx.ParseLevel(o.logLevel)
+	if err != nil {
+		return fmt.Errorf("-log-level: %w", err)
+	}
+	n := &node{options: o, log: nginx.NewErrorLog(os.Stderr, level)}
 	if err := n.listen(); err != nil {
 		return err
 	}
@@ -99,7 +105,7 @@ func run(args []string) error {
 			return err
 		}
 	}
-	n.log.Printf("[notice] proxy %s, admin %s, socket %s", n.proxyLn.Addr(), n.adminLn.Addr(), n.info.SocketPath)
+	fmt.Fprintf(os.Stderr, "gateway: proxy %s, admin %s, socket %s\n", n.proxyLn.Addr(), n.adminLn.Addr(), n.info.SocketPath)
 	for {
 		select {
 		case err := <-failed:
@@ -116,7 +122,7 @@ func run(args []string) error {
 // node is a running gateway.
 type node struct {
 	options          options
-	log              *log.Logger
+	log              *nginx.ErrorLog
 	proxyLn, adminLn net.Listener
 	command          pluginserver.Command
 	process          atomic.Pointer[pluginserver.Process]
@@ -144,7 +150,12 @@ func (n *node) load(ctx context.Context) error {
 		return err
 	}
 	args := append([]string{"-admin-url", "http://" + n.adminLn.Addr().String()}, n.options.pluginArgs...)
-	n.command = pluginserver.Command{Binary: binary, Prefix: n.options.prefix, Args: args, Log: n.log.Printf}
+	n.command = pluginserver.Command{Binary: binary, Prefix: n.options.prefix, Args: args, Log: n.log}
+	if n.options.pluginLog != "" {
+		if n.command.Output, err = appendFile(n.options.pluginLog); err != nil {
+			return err
+		}
+	}
 	if n.info, err = n.command.Query(ctx); err != nil {
 		return err
 	}
@@ -192,19 +203,22 @@ func (n *node) start(store *config.Store) error {
 		}
 	}
 	if n.options.accessLog != "" {
-		f, err := os.OpenFile(n.options.accessLog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
+		var err error
+		if n.accessLog, err = appendFile(n.options.accessLog); err != nil {
 			return err
 		}
-		n.accessLog = f
 	}
 	n.gateway = proxy.New(n.options.workers, n.info.SocketPath, &proxy.Gateway{
-		Plugin: n.info.Plugins[0].Name, Maps: maps, Log: n.log.Printf, AccessLog: n.accessLog,
+		Plugin: n.info.Plugins[0].Name, Maps: maps, Log: n.log, AccessLog: n.accessLog,
 		FailCalls: n.options.failCalls,
 		NodeID:    config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
 		Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: time.Minute},
 	})
 	return n.gateway.Use(store)
+}
+
+func appendFile(name string) (*os.File, error) {
+	return os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 // serve answers on both listeners until ctx is done.
@@ -257,25 +271,25 @@ func (n *node) counters() map[string]any {
 // reload is `kong reload`: the configuration is read anew, new workers start,
 // a new plugin server is spawned while the old one is told to go.
 func (n *node) reload(ctx context.Context) {
-	n.log.Print("[notice] reloading")
+	n.log.Printf(nginx.Notice, "reloading")
 	text, err := os.ReadFile(n.options.config)
 	if err != nil {
-		n.log.Printf("[error] reload: %v", err)
+		n.log.Printf(nginx.Err, "reload: %v", err)
 		return
 	}
 	if n.info, err = n.command.Query(ctx); err != nil {
-		n.log.Printf("[error] reload: %v", err)
+		n.log.Printf(nginx.Err, "reload: %v", err)
 		return
 	}
 	store, err := n.loader.Load(text)
 	if err != nil {
-		n.log.Printf("[error] reload: %v", err)
+		n.log.Printf(nginx.Err, "reload: %v", err)
 		return
 	}
 	old := n.process.Swap(n.command.Start())
 	n.gateway.Restart(n.options.workers, n.info.SocketPath)
 	if err := n.gateway.Use(store); err != nil {
-		n.log.Printf("[error] reload: %v", err)
+		n.log.Printf(nginx.Err, "reload: %v", err)
 	}
 	// nginx gives its new workers 100 ms before the old ones have to go, and the
 	// old plugin server goes with them.

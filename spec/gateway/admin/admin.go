@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -55,7 +56,9 @@ func (a *API) Handle(ctx context.Context, req *httpd.Request) *httpd.Response {
 }
 
 func (a *API) route(req *httpd.Request) *httpd.Response {
-	segments := strings.Split(strings.Trim(req.Path, "/"), "/")
+	// Of the path as it was sent: nginx refuses one that leads above the root
+	// (httpd), but it is not its normalized path that Kong looks at.
+	segments := strings.Split(strings.TrimSuffix(strings.TrimPrefix(req.Path, "/"), "/"), "/")
 	for i, s := range segments {
 		plain, err := url.PathUnescape(s)
 		if err != nil {
@@ -103,7 +106,7 @@ func (a *API) route(req *httpd.Request) *httpd.Response {
 	case len(segments) == 1 && segments[0] == "plugins":
 		list := []map[string]any{}
 		for _, p := range store.Plugins {
-			list = append(list, map[string]any{"id": p.ID, "name": p.Name, "enabled": p.Enabled, "config": p.Config})
+			list = append(list, map[string]any{"id": p.ID, "name": p.Name, "enabled": p.Enabled, "config": p.Written})
 		}
 		return page(list, query)
 	}
@@ -201,5 +204,13 @@ func answer(status int, v any) *httpd.Response {
 	}
 }
 
-// Refuse answers what is no request.
-func Refuse(status int) *httpd.Response { return message(status, "Bad request") }
+// Refuse answers what is no request to nginx, before Kong sees it: in HTML.
+func Refuse(status int) *httpd.Response {
+	title := strconv.Itoa(status) + " " + http.StatusText(status)
+	body := "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
+		"</h1></center>\r\n<hr><center>openresty</center>\r\n</body>\r\n</html>\r\n"
+	return &httpd.Response{
+		Status: status, Length: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
+		Header: httpd.Header{{Name: "Content-Type", Value: "text/html"}, {Name: "Server", Value: "openresty"}},
+	}
+}

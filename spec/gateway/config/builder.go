@@ -308,7 +308,7 @@ func (b *builder) plugin(e *entity, r *Route, s *Service) {
 	p.ID = e.id("plugins", name+"\x00"+p.RouteID+"\x00"+p.ServiceID)
 	p.Enabled, _ = checked["enabled"].(bool)
 	config, _ := checked["config"].(map[string]any)
-	p.Config, p.Refs = kind.Schema.Resolve(config, b.vault)
+	p.Written, p.Config = config, kind.Schema.Resolve(config, b.vault)
 	for _, other := range b.store.Plugins {
 		if other.Name == p.Name && other.RouteID == p.RouteID && other.ServiceID == p.ServiceID {
 			e.fail("@entity", "uniqueness violation: 'plugins' entity with this name, route and service already declared")

@@ -13,7 +13,7 @@ func Builtin() (map[string]PluginType, error) {
 	for _, def := range []struct {
 		priority float64
 		schema   string
-	}{{1250, keyAuthSchema}, {950, aclSchema}, {2, terminationSchema}} {
+	}{{1250, keyAuthSchema}, {950, aclSchema}, {2, terminationSchema}, {2000, corsSchema}, {910, rateLimitingSchema}, {9, fileLogSchema}} {
 		var v any
 		if err := json.Unmarshal([]byte(def.schema), &v); err != nil {
 			return nil, fmt.Errorf("reading a schema of the gateway: %w", err)
@@ -60,5 +60,44 @@ const terminationSchema = `{"name": "request-termination", "fields": [
 		{"message": {"type": "string"}},
 		{"content_type": {"type": "string"}},
 		{"body": {"type": "string"}}
+	]}}
+]}`
+
+const corsSchema = `{"name": "cors", "fields": [
+	{"config": {"type": "record", "fields": [
+		{"origins": {"type": "array", "elements": {"type": "string"}}},
+		{"headers": {"type": "array", "elements": {"type": "string"}}},
+		{"exposed_headers": {"type": "array", "elements": {"type": "string"}}},
+		{"methods": {"type": "array", "elements": {"type": "string"}, "default": [
+			"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"
+		]}},
+		{"max_age": {"type": "number"}},
+		{"credentials": {"type": "boolean", "required": true, "default": false}},
+		{"preflight_continue": {"type": "boolean", "required": true, "default": false}}
+	]}}
+]}`
+
+const rateLimitingSchema = `{"name": "rate-limiting", "fields": [
+	{"config": {"type": "record", "fields": [
+		{"second": {"type": "number", "gt": 0}},
+		{"minute": {"type": "number", "gt": 0}},
+		{"hour": {"type": "number", "gt": 0}},
+		{"day": {"type": "number", "gt": 0}},
+		{"limit_by": {"type": "string", "default": "consumer", "one_of": ["consumer", "credential", "ip", "service", "header"]}},
+		{"header_name": {"type": "string"}},
+		{"policy": {"type": "string", "default": "local", "one_of": ["local"]}},
+		{"fault_tolerant": {"type": "boolean", "required": true, "default": true}},
+		{"hide_client_headers": {"type": "boolean", "required": true, "default": false}},
+		{"error_code": {"type": "number", "default": 429, "gt": 0}},
+		{"error_message": {"type": "string", "default": "API rate limit exceeded"}}
+	]}}
+], "entity_checks": [
+	{"at_least_one_of": ["config.second", "config.minute", "config.hour", "config.day"]}
+]}`
+
+const fileLogSchema = `{"name": "file-log", "fields": [
+	{"config": {"type": "record", "fields": [
+		{"path": {"type": "string", "required": true, "match": "^[^*&%%]+$"}},
+		{"reopen": {"type": "boolean", "required": true, "default": false}}
 	]}}
 ]}`

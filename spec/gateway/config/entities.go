@@ -23,12 +23,13 @@ type Route struct {
 	CreatedAt, UpdatedAt int64
 }
 
-// Plugin is one configured plugin. Config is checked, filled with defaults and
-// free of vault references.
+// Plugin is one configured plugin. Written is its configuration as the Admin API
+// shows it, checked and filled with defaults; Config is what runs: the same with
+// vault references resolved, and told of in $refs.
 type Plugin struct {
 	ID, Name           string
 	RouteID, ServiceID string
-	Config, Refs       map[string]any
+	Written, Config    map[string]any
 	Enabled            bool
 }
 

@@ -2,21 +2,43 @@ package httpd
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net/http/httputil"
+	"net/url"
 	"strconv"
 	"strings"
 )
 
-// Bounds, those of nginx where it has them (large_client_header_buffers 4 8k).
+// Bounds, those of nginx where it has them: client_header_buffer_size 1k and
+// large_client_header_buffers 4 8k.
 const (
-	maxLine    = 8 << 10
-	maxHead    = 33 << 10
-	maxBody    = 16 << 20
-	maxHeaders = 1000
+	firstBuffer  = 1 << 10
+	maxLine      = 8 << 10
+	largeBuffers = 4
+	maxBody      = 16 << 20
 )
+
+// buffers is the room that nginx has for the head of a request. A line never
+// spans two buffers: what is left of one is lost.
+type buffers struct {
+	room  int // in the current buffer
+	large int // taken
+}
+
+// take tells whether there is room for a line, its end included.
+func (b *buffers) take(line int) bool {
+	if line > b.room {
+		if line > maxLine || b.large == largeBuffers {
+			return false
+		}
+		b.room, b.large = maxLine, b.large+1
+	}
+	b.room -= line
+	return true
+}
 
 // Request is one request as it came.
 type Request struct {
@@ -29,6 +51,16 @@ type Request struct {
 	Body        []byte
 	// RemoteAddr and LocalAddr are host:port.
 	RemoteAddr, LocalAddr string
+	// TLS is nil where the connection is not encrypted.
+	TLS *tls.ConnectionState
+}
+
+// Scheme is http or https.
+func (req *Request) Scheme() string {
+	if req.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // statusError is a request that is answered by the server itself.
@@ -39,10 +71,10 @@ func (e statusError) Error() string { return "refused with status " + strconv.It
 // errClosed tells of a connection that ended between requests.
 var errClosed = errors.New("connection closed")
 
-// readLine reads a line of at most limit bytes, without its end.
-func readLine(r *bufio.Reader, limit int, tooLong statusError) (string, error) {
+// readLine reads a line that fits into b, without its end.
+func readLine(r *bufio.Reader, b *buffers, tooLong statusError) (string, error) {
 	line, err := r.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) || len(line) > limit {
+	if errors.Is(err, bufio.ErrBufferFull) || err == nil && !b.take(len(line)) {
 		return "", tooLong
 	}
 	if err != nil {
@@ -57,9 +89,10 @@ func readLine(r *bufio.Reader, limit int, tooLong statusError) (string, error) {
 
 // readRequest reads a request off r; w takes the 100 Continue.
 func readRequest(r *bufio.Reader, w io.Writer) (*Request, error) {
-	line, err := readLine(r, maxLine, 414)
+	room := &buffers{room: firstBuffer}
+	line, err := readLine(r, room, 414)
 	if err == nil && line == "" { // nginx skips an empty line before a request
-		line, err = readLine(r, maxLine, 414)
+		line, err = readLine(r, room, 414)
 	}
 	if err != nil {
 		var status statusError
@@ -72,7 +105,7 @@ func readRequest(r *bufio.Reader, w io.Writer) (*Request, error) {
 	if err := req.parseLine(); err != nil {
 		return req, err
 	}
-	if err := req.readHeader(r); err != nil {
+	if err := req.readHeader(r, room); err != nil {
 		return req, err
 	}
 	return req, req.readBody(r, w)
@@ -109,42 +142,46 @@ func (req *Request) parseLine() error {
 	target, _, _ = strings.Cut(target, "#")
 	req.Method, req.Target, req.Proto = method, target, proto
 	req.Path, req.Query, req.HasQuery = strings.Cut(target, "?")
-	if !validEscapes(req.Path) {
+	if !normalizes(req.Path) {
 		return statusError(400)
 	}
 	return nil
 }
 
-// validEscapes tells whether nginx can make a $uri of path.
-func validEscapes(path string) bool {
-	for i := 0; i < len(path); i++ {
-		if path[i] != '%' {
-			continue
+// normalizes tells whether nginx can make a $uri of path: escapes are undone
+// first, and then no ".." may lead above the root.
+func normalizes(path string) bool {
+	plain, err := url.PathUnescape(path)
+	if err != nil || strings.IndexByte(plain, 0) >= 0 {
+		return false
+	}
+	depth := 0
+	segments := strings.Split(plain[1:], "/")
+	for i, s := range segments {
+		switch s {
+		case "": // slashes are merged
+		case ".":
+		case "..":
+			if depth--; depth < 0 {
+				return false
+			}
+		default:
+			if i < len(segments)-1 {
+				depth++
+			}
 		}
-		if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) || path[i+1:i+3] == "00" {
-			return false
-		}
-		i += 2
 	}
 	return true
 }
 
-func isHex(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-}
-
-func (req *Request) readHeader(r *bufio.Reader) error {
-	total := 0
+func (req *Request) readHeader(r *bufio.Reader, room *buffers) error {
 	for {
-		line, err := readLine(r, maxLine, 400)
+		line, err := readLine(r, room, 400)
 		if err != nil {
 			return err
 		}
 		if line == "" {
 			break
-		}
-		if total += len(line); total > maxHead || len(req.Header) >= maxHeaders {
-			return statusError(400)
 		}
 		name, value, ok := strings.Cut(line, ":")
 		if !ok || strings.ContainsAny(name, " \t") || strings.IndexByte(line, 0) >= 0 {
@@ -218,7 +255,7 @@ func (req *Request) readBody(r *bufio.Reader, w io.Writer) error {
 		return statusError(413)
 	}
 	for { // the trailer, dropped
-		line, err := readLine(r, maxLine, 400)
+		line, err := readLine(r, &buffers{room: firstBuffer}, 400)
 		if err != nil || line == "" {
 			return err
 		}

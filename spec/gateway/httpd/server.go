@@ -3,6 +3,7 @@ package httpd
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -101,6 +102,10 @@ func (s *Server) serveConn(ctx context.Context, c net.Conn) {
 			return
 		}
 		req.RemoteAddr, req.LocalAddr = c.RemoteAddr().String(), c.LocalAddr().String()
+		if encrypted, ok := c.(*tls.Conn); ok {
+			state := encrypted.ConnectionState() // the handshake came before the request
+			req.TLS = &state
+		}
 		res := s.Handle(ctx, req)
 		if tcp, ok := c.(*net.TCPConn); ok && res.Reset {
 			tcp.SetLinger(0) // the connection ends anyway

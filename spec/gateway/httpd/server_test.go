@@ -82,6 +82,7 @@ func TestRequests(t *testing.T) {
 	t.Parallel()
 	address := start(t)
 	const host = "Host: h\r\n"
+	large := "X: " + strings.Repeat("a", 7999) + "\r\n"
 	tests := []struct{ name, request, want string }{
 		{"plain", "GET /a?b=c HTTP/1.1\r\n" + host + "\r\n", `200 GET /a?b=c HTTP/1.1|/a|b=c|true|""|Host="h";`},
 		{"empty query", "GET /? HTTP/1.1\r\n" + host + "\r\n", `200 GET /? HTTP/1.1|/||true|""|Host="h";`},
@@ -104,6 +105,14 @@ func TestRequests(t *testing.T) {
 		{"bad version", "GET / HTTP/2.0\r\n" + host + "\r\n", "400 refused"},
 		{"long line", "GET /" + strings.Repeat("a", 9000) + " HTTP/1.1\r\n" + host + "\r\n", "414 refused"},
 		{"long header", "GET / HTTP/1.1\r\n" + host + "X: " + strings.Repeat("a", 9000) + "\r\n\r\n", "400 refused"},
+		{"many headers", "GET / HTTP/1.1\r\n" + host + strings.Repeat("X: 1\r\n", 3000) + "\r\n", "200 GET / HTTP/1.1|/||false|\"\"|Host=\"h\";" + strings.Repeat("X=\"1\";", 3000)},
+		{"four large headers", "GET / HTTP/1.1\r\n" + host + strings.Repeat(large, 4) + "\r\n", "200 GET / HTTP/1.1|/||false|\"\"|Host=\"h\";" + strings.Repeat("X=\""+large[3:8002]+"\";", 4)},
+		{"five large headers", "GET / HTTP/1.1\r\n" + host + strings.Repeat(large, 5) + "\r\n", "400 refused"},
+		{"too many headers", "GET / HTTP/1.1\r\n" + host + strings.Repeat("X: 1\r\n", 6000) + "\r\n", "400 refused"},
+		{"dot segments", "GET /a/../b/./c/.. HTTP/1.1\r\n" + host + "\r\n", `200 GET /a/../b/./c/.. HTTP/1.1|/a/../b/./c/..||false|""|Host="h";`},
+		{"above the root", "GET /a/../.. HTTP/1.1\r\n" + host + "\r\n", "400 refused"},
+		{"above the root, escaped", "GET /a/%2e%2E%2f.. HTTP/1.1\r\n" + host + "\r\n", "400 refused"},
+		{"above the root, slashes merged", "GET /a//../.. HTTP/1.1\r\n" + host + "\r\n", "400 refused"},
 		{"negative length", "POST / HTTP/1.1\r\n" + host + "Content-Length: -1\r\n\r\n", "400 refused"},
 		{"huge length", "POST / HTTP/1.1\r\n" + host + "Content-Length: 999999999\r\n\r\n", "413 refused"},
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/wire"
 )
 
@@ -42,7 +43,7 @@ type Plugin struct {
 type Client struct {
 	pool     pool
 	stats    *Stats
-	log      func(format string, args ...any)
+	log      *nginx.ErrorLog
 	onReset  func(plugin string)
 	sequence atomic.Int64
 
@@ -61,7 +62,7 @@ type instance struct {
 
 // NewClient makes a client. onReset is called when the instances of a plugin
 // are to be forgotten by all workers.
-func NewClient(socket string, stats *Stats, onReset func(string), log func(string, ...any)) *Client {
+func NewClient(socket string, stats *Stats, onReset func(string), log *nginx.ErrorLog) *Client {
 	c := &Client{stats: stats, log: log, onReset: onReset, instances: map[string]*instance{}}
 	c.pool.socket, c.pool.stats = socket, stats
 	c.sequence.Store(1)
@@ -91,7 +92,7 @@ func (c *Client) Event(ctx context.Context, p Plugin, phase string, pdk PDK) err
 		c.onReset(p.Name)
 		c.stats.Retries.Add(1)
 		if try == 1 {
-			c.log("[warn] closed: %s closed the connection in the middle of an event", p.Name)
+			c.log.Printf(nginx.Warn, "closed: %s closed the connection in the middle of an event", p.Name)
 		}
 		if try >= maxTries || time.Now().After(deadline) || ctx.Err() != nil {
 			return fmt.Errorf("%s keeps closing the connection: gave up after %d tries", p.Name, try)
@@ -163,7 +164,7 @@ func (c *Client) instance(p Plugin) (int32, error) {
 		c.stats.Closes.Add(1)
 		sequence := c.sequence.Add(1)
 		if _, err := c.call(sequence, wire.CloseInstance(sequence, old), nil); err != nil {
-			c.log("[debug] closing instance %d: %v", old, err)
+			c.log.Printf(nginx.Debug, "closing instance %d: %v", old, err)
 		}
 	}
 	return ret.Instance, nil

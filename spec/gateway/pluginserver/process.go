@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"kong-go-jwt/spec/gateway/nginx"
 )
 
 // Bounds of talking to the process.
@@ -26,7 +28,9 @@ const (
 type Command struct {
 	Binary, Prefix string
 	Args           []string
-	Log            func(format string, args ...any)
+	Log            *nginx.ErrorLog
+	// Output, when set, takes all that the process writes, whatever the log's level.
+	Output io.Writer
 }
 
 // Info is what a plugin server dumps about itself.
@@ -108,7 +112,7 @@ func (c Command) supervise(p *Process) {
 		started := time.Now()
 		exited, cmd, err := c.spawn()
 		if err != nil {
-			c.Log("[error] starting the plugin server: %v", err)
+			c.Log.Printf(nginx.Err, "starting the plugin server: %v", err)
 		} else if c.wait(p, cmd, exited) {
 			return
 		}
@@ -122,19 +126,19 @@ func (c Command) supervise(p *Process) {
 // wait returns true when the supervision is over.
 func (c Command) wait(p *Process, cmd *exec.Cmd, exited <-chan error) bool {
 	p.pid = cmd.Process.Pid
-	c.Log("[notice] [pluginserver] started, pid %d", p.pid)
+	c.Log.Printf(nginx.Notice, "[pluginserver] started, pid %d", p.pid)
 	for {
 		select {
 		case p.pids <- p.pid:
 		case err := <-exited:
-			c.Log("[notice] external pluginserver terminated: %v", err)
+			c.Log.Printf(nginx.Notice, "external pluginserver terminated: %v", err)
 			return false
 		case <-p.stop:
 			cmd.Process.Signal(syscall.SIGTERM) // it may be gone
 			select {
 			case <-exited:
 			case <-time.After(stopTimeout):
-				c.Log("[error] the plugin server ignored SIGTERM, pid %d", p.pid)
+				c.Log.Printf(nginx.Err, "the plugin server ignored SIGTERM, pid %d", p.pid)
 				cmd.Process.Kill() // it may be gone
 				<-exited
 			}
@@ -163,7 +167,11 @@ func (c Command) spawn() (<-chan error, *exec.Cmd, error) {
 	cmd := exec.Command(c.Binary, append(c.Args[:len(c.Args):len(c.Args)], "-kong-prefix", c.Prefix)...) // the binary is what is tested
 	cmd.Env = []string{}
 	r, w := io.Pipe()
-	cmd.Stdout, cmd.Stderr = w, w
+	cmd.Stdout = io.Writer(w)
+	if c.Output != nil {
+		cmd.Stdout = io.MultiWriter(c.Output, w)
+	}
+	cmd.Stderr = cmd.Stdout
 	// A child that outlives its parent would keep the pipe open.
 	cmd.WaitDelay = time.Second
 	// The plugin must not outlive a gateway that is killed.
@@ -177,7 +185,7 @@ func (c Command) spawn() (<-chan error, *exec.Cmd, error) {
 		for {
 			line, err := lines.ReadSlice('\n')
 			if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
-				c.Log("%s%s", prefix, line)
+				c.Log.Printf(nginx.Info, "%s%s, context: ngx.timer", prefix, line)
 			}
 			if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 				return

@@ -3,6 +3,9 @@ package proxy
 import (
 	"slices"
 	"strings"
+
+	"kong-go-jwt/spec/gateway/nginx"
+	"kong-go-jwt/spec/gateway/schema"
 )
 
 // acl is the bundled acl.
@@ -23,8 +26,9 @@ func (c *requestContext) acl(conf map[string]any) {
 	header := "X-Consumer-Groups"
 	var groups []string
 	shared, authenticated := c.sharedGroups()
+	consumerID, identified := c.consumerID()
 	switch {
-	case c.consumer == nil:
+	case !identified:
 		if !authenticated {
 			refuse()
 			return
@@ -33,7 +37,12 @@ func (c *requestContext) acl(conf map[string]any) {
 	case (c.credential == nil || flag(conf, "always_use_authenticated_groups")) && authenticated:
 		groups, header = shared, "X-Authenticated-Groups"
 	default:
-		groups = c.store.Groups(c.consumer.ID)
+		if !schema.IsUUID(consumerID) {
+			c.gateway.Log.Printf(nginx.Err, `[acl] invalid primary key: '{id="expected a valid UUID"}'`)
+			c.exit = failure(500, unexpected, c.id)
+			return
+		}
+		groups = c.store.Groups(consumerID)
 		if len(groups) == 0 && len(deny) == 0 {
 			refuse()
 			return
@@ -51,6 +60,18 @@ func (c *requestContext) acl(conf map[string]any) {
 		}
 		c.header.Set(header, value)
 	}
+}
+
+// consumerID is the id that acl looks groups up by. A credential that came over
+// the socket without a consumer has the id "", which is true to Lua.
+func (c *requestContext) consumerID() (string, bool) {
+	switch {
+	case c.consumer != nil:
+		return c.consumer.ID, true
+	case c.credential != nil:
+		return c.credential.ConsumerID, true
+	}
+	return "", false
 }
 
 // sharedGroups reads kong.ctx.shared.authenticated_groups.

@@ -42,7 +42,7 @@ type requestContext struct {
 	ngxCtx     map[string]any
 	serialize  map[string]any
 	response   httpd.Header // set by plugins ahead of the answer
-	status     int
+	late       httpd.Header // of plugins that change any answer
 	exit       *httpd.Response
 }
 
@@ -85,7 +85,7 @@ func (c *requestContext) variable(name string) (string, bool) {
 	case "host":
 		return c.requestHost(), true
 	case "scheme":
-		return "http", true
+		return c.req.Scheme(), true
 	case "server_protocol":
 		return c.req.Proto, true
 	case "remote_addr", "realip_remote_addr":

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,7 @@ type Gateway struct {
 	// Plugin is the name of the plugin that lives in the plugin server.
 	Plugin string
 	Maps   map[string]*nginx.Map
-	Log    func(format string, args ...any)
+	Log    *nginx.ErrorLog
 	// AccessLog, when set, takes one JSON line per request.
 	AccessLog io.Writer
 	// FailCalls are the PDK methods that fail.
@@ -41,6 +40,7 @@ type Gateway struct {
 	Transport *http.Transport
 	Stats     *pluginserver.Stats
 
+	limits  rateLimits
 	logMu   sync.Mutex
 	seq     atomic.Int64
 	workers atomic.Pointer[[]*pluginserver.Client]
@@ -125,9 +125,6 @@ func instanceConfig(p *config.Plugin, seq int64) ([]byte, error) {
 	if p.ServiceID != "" {
 		m["service_id"] = p.ServiceID
 	}
-	if len(p.Refs) > 0 {
-		m["$refs"] = p.Refs
-	}
 	text, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the config of plugin %s: %w", p.Name, err)
@@ -144,8 +141,18 @@ func (g *Gateway) Handle(ctx context.Context, req *httpd.Request) *httpd.Respons
 		shared: map[string]any{}, ngxCtx: map[string]any{}, serialize: map[string]any{},
 	}
 	res := c.serve(ctx, state)
+	for _, f := range c.late {
+		res.Header.Set(f.Name, f.Value)
+	}
 	res.Header.Set("X-Kong-Request-Id", c.id)
 	g.logAccess(c, res.Status)
+	if c.match.Route != nil {
+		for _, p := range state.store.Chain(c.match.Route) {
+			if p.Name == "file-log" {
+				c.fileLog(p.Config, res)
+			}
+		}
+	}
 	return res
 }
 
@@ -181,12 +188,17 @@ func (c *requestContext) runPlugins(ctx context.Context, s *state) {
 			c.acl(p.Config)
 		case "request-termination":
 			c.terminate(p.Config)
+		case "cors":
+			c.cors(p.Config)
+		case "rate-limiting":
+			c.rateLimit(p.ID, p.Config)
+		case "file-log": // has no access phase
 		default:
 			workers := *c.gateway.workers.Load()
 			worker := c.worker(min(len(workers), len(s.instances)))
 			err := workers[worker].Event(ctx, s.instances[worker][p.ID], "access", pdk{c, p.Name, c.gateway.FailCalls})
 			if err != nil && !errors.Is(err, pluginserver.ErrExit) {
-				c.gateway.Log("[error] %s: %v", p.Name, err)
+				c.gateway.Log.Printf(nginx.Err, "%s: %v", p.Name, err)
 				c.exit = failure(500, unexpected, c.id)
 			}
 		}
@@ -225,7 +237,7 @@ func (g *Gateway) logAccess(c *requestContext, status int) {
 	}
 	text, err := json.Marshal(line)
 	if err != nil {
-		g.Log("[error] access log: %v", err)
+		g.Log.Printf(nginx.Err, "access log: %v", err)
 		return
 	}
 	g.logMu.Lock()
@@ -233,19 +245,4 @@ func (g *Gateway) logAccess(c *requestContext, status int) {
 	if _, err := g.AccessLog.Write(append(text, '\n')); err != nil {
 		fmt.Fprintln(os.Stderr, "access log:", err)
 	}
-}
-
-// place puts v at a dotted key, as kong.log.set_serialize_value does.
-func place(m map[string]any, key string, v any) {
-	head, tail, dotted := strings.Cut(key, ".")
-	if !dotted {
-		m[key] = v
-		return
-	}
-	sub, ok := m[head].(map[string]any)
-	if !ok {
-		sub = map[string]any{}
-		m[head] = sub
-	}
-	place(sub, tail, v)
 }

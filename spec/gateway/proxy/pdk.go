@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"kong-go-jwt/spec/gateway/httpd"
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/pluginserver"
 	"kong-go-jwt/spec/gateway/router"
 	"kong-go-jwt/spec/gateway/schema"
@@ -78,7 +80,7 @@ func (p pdk) client(method string, args []byte) ([]byte, error) {
 		if protocols := p.match.Route.Protocols; len(protocols) == 1 {
 			return text(protocols[0])
 		}
-		return text("http")
+		return text(p.req.Scheme())
 	case "kong.client.get_credential":
 		if p.credential == nil {
 			return nil, nil
@@ -152,8 +154,16 @@ func (p pdk) log(method string, args []byte) ([]byte, error) {
 	case "set_serialize_value":
 		return nil, put(p.serialize, args)
 	case "serialize":
-		return text("{}")
+		line, err := json.Marshal(p.serialized(nil))
+		if err != nil {
+			return nil, err
+		}
+		return text(string(line))
 	case "alert", "crit", "err", "warn", "notice", "info", "debug":
+		level, err := nginx.ParseLevel(level)
+		if err != nil {
+			return nil, err
+		}
 		items, err := wire.DecodeList(args)
 		if err != nil {
 			return nil, err
@@ -162,10 +172,18 @@ func (p pdk) log(method string, args []byte) ([]byte, error) {
 		for _, item := range items {
 			fmt.Fprint(&b, item)
 		}
-		p.gateway.Log("[%s] [%s] %s", level, p.plugin, strings.ReplaceAll(b.String(), "\n", " "))
+		p.logLine(level, b.String())
 		return nil, nil
 	}
 	return nil, unknown(method)
+}
+
+// logLine is what nginx makes of a line that Lua logs during a request.
+func (c *requestContext) logLine(level nginx.Level, text string) {
+	client, _, _ := net.SplitHostPort(c.req.RemoteAddr)
+	host, _ := c.req.Header.Get("Host")
+	c.gateway.Log.Printf(level, "%d#0: [kong] pb_rpc.lua:233 %s, client: %s, server: kong, request: %q, host: %q, request_id: %q",
+		c.gateway.Pid, text, client, c.req.Line, host, c.id)
 }
 
 func (p pdk) nginx(method string, args []byte) ([]byte, error) {
@@ -197,7 +215,7 @@ func (p pdk) nginx(method string, args []byte) ([]byte, error) {
 func (p pdk) request(method string, args []byte) ([]byte, error) { //nolint:cyclop // one case a method
 	switch method {
 	case "kong.request.get_scheme", "kong.request.get_forwarded_scheme":
-		return text("http")
+		return text(p.req.Scheme())
 	case "kong.request.get_host", "kong.request.get_forwarded_host":
 		return text(p.requestHost())
 	case "kong.request.get_port", "kong.request.get_forwarded_port":
@@ -318,8 +336,7 @@ func (p pdk) answer(method string, args []byte) ([]byte, error) {
 		if err == nil && (status < 100 || status > 599) {
 			err = errors.New("code must be a number between 100 and 599")
 		}
-		p.status = status
-		return nil, err
+		return nil, err // the upstream's status comes after it
 	case "kong.response.get_status", "kong.response.get_header", "kong.response.get_headers", "kong.response.get_source":
 		return nil, errPhase
 	}

@@ -23,6 +23,7 @@ import (
 
 	"kong-go-jwt/spec/gateway/config"
 	"kong-go-jwt/spec/gateway/httpd"
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/pluginserver"
 	"kong-go-jwt/spec/gateway/proxy"
 	"kong-go-jwt/spec/gateway/schema"
@@ -227,7 +228,7 @@ func newGateway(t *testing.T, f *fake) (*proxy.Gateway, *http.Header) {
 		t.Fatal(err)
 	}
 	g := proxy.New(1, ln.Addr().String(), &proxy.Gateway{
-		Plugin: "trace", Log: t.Logf, Transport: &http.Transport{}, Stats: &pluginserver.Stats{},
+		Plugin: "trace", Log: nginx.NewErrorLog(t.Output(), nginx.Info), Transport: &http.Transport{}, Stats: &pluginserver.Stats{},
 	})
 	t.Cleanup(func() { g.Restart(1, "") })
 	if err := g.Use(store); err != nil {

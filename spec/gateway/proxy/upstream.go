@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kong-go-jwt/spec/gateway/httpd"
+	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/router"
 )
 
@@ -84,7 +85,7 @@ func (c *requestContext) forward(ctx context.Context) *httpd.Response {
 	res, err := c.gateway.Transport.RoundTrip(req)
 	if err != nil {
 		cancel()
-		c.gateway.Log("[error] upstream %s: %v", c.target, err)
+		c.gateway.Log.Printf(nginx.Err, "upstream %s: %v", c.target, err)
 		if errors.Is(err, context.DeadlineExceeded) {
 			return failure(504, "The upstream server is timing out", c.id)
 		}
@@ -131,7 +132,7 @@ func (c *requestContext) addForwarded(header http.Header) {
 	header.Set("Connection", "keep-alive")
 	header.Set("Via", "1.1 kong/3.9.3")
 	header.Set("X-Forwarded-For", forwarded)
-	header.Set("X-Forwarded-Proto", "http")
+	header.Set("X-Forwarded-Proto", c.req.Scheme())
 	header.Set("X-Forwarded-Host", c.requestHost())
 	header.Set("X-Forwarded-Port", port)
 	header.Set("X-Forwarded-Path", c.req.Path)

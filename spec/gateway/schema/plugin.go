@@ -94,43 +94,65 @@ func (p *Plugin) Check(entity map[string]any) (map[string]any, Errors) {
 }
 
 // Resolve replaces the vault references of referenceable fields in a checked
-// config; refs tells what was replaced, as Kong's $refs does.
-func (p *Plugin) Resolve(config map[string]any, lookup func(reference string) string) (resolved, refs map[string]any) {
-	refs = map[string]any{}
-	v := p.entity.field("config").resolve(config, lookup, refs)
-	resolved, _ = v.(map[string]any)
-	return resolved, refs
+// config. Each record that held some tells of them in its $refs, as Kong has it.
+func (p *Plugin) Resolve(config map[string]any, lookup func(reference string) string) map[string]any {
+	resolved, _, _ := p.entity.field("config").resolve(config, lookup)
+	m, _ := resolved.(map[string]any)
+	return m
 }
 
-func (f *Field) resolve(v any, lookup func(string) string, refs map[string]any) any {
+// resolve returns v with its references replaced, and those of v itself: a text,
+// or for the texts of an array or a map the same of those. refs is nil for a
+// record, which keeps its own.
+func (f *Field) resolve(v any, lookup func(string) string) (resolved, refs any, found bool) {
 	switch v := v.(type) {
 	case string:
 		if f.Referenceable && IsReference(v) {
-			refs[f.Name] = v
-			return lookup(v)
+			return lookup(v), v, true
 		}
 	case []any:
 		if f.Elements == nil {
-			return v
+			return v, nil, false
 		}
-		out := make([]any, len(v))
+		out, list := make([]any, len(v)), make([]any, len(v))
 		for i, e := range v {
-			out[i] = f.Elements.resolve(e, lookup, refs)
+			var has bool
+			out[i], list[i], has = f.Elements.resolve(e, lookup)
+			found = found || has
 		}
-		return out
+		return out, list, found
 	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, e := range v {
-			sub := f.Values
-			if f.Type == "record" {
-				sub = f.field(k)
-			}
-			if sub != nil {
-				e = sub.resolve(e, lookup, refs)
-			}
-			out[k] = e
+		if f.Type == "record" {
+			return f.resolveRecord(v, lookup), nil, false
 		}
-		return out
+		if f.Values == nil {
+			return v, nil, false
+		}
+		out, table := make(map[string]any, len(v)), map[string]any{}
+		for k, e := range v {
+			value, ref, has := f.Values.resolve(e, lookup)
+			if out[k] = value; has {
+				table[k] = ref
+			}
+		}
+		return out, table, len(table) > 0
 	}
-	return v
+	return v, nil, false
+}
+
+func (f *Field) resolveRecord(record map[string]any, lookup func(string) string) map[string]any {
+	out, refs := make(map[string]any, len(record)), map[string]any{}
+	for k, v := range record {
+		out[k] = v
+		if sub := f.field(k); sub != nil {
+			value, ref, has := sub.resolve(v, lookup)
+			if out[k] = value; has {
+				refs[k] = ref
+			}
+		}
+	}
+	if len(refs) > 0 {
+		out["$refs"] = refs
+	}
+	return out
 }

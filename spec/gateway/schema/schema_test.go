@@ -147,19 +147,29 @@ func TestResolve(t *testing.T) {
 	p, err := parse(t, `[
 		{"secret": {"type": "string", "referenceable": true}},
 		{"plain": {"type": "string"}},
-		{"list": {"type": "array", "elements": {"type": "record", "fields": [{"secret": {"type": "string", "referenceable": true}}]}}}
+		{"list": {"type": "array", "elements": {"type": "record", "fields": [{"secret": {"type": "string", "referenceable": true}}]}}},
+		{"texts": {"type": "array", "elements": {"type": "string", "referenceable": true}}},
+		{"map": {"type": "map", "keys": {"type": "string"}, "values": {"type": "string", "referenceable": true}}}
 	]`)
 	must(t, err)
-	got, refs := p.Resolve(map[string]any{
+	got := p.Resolve(map[string]any{
 		"secret": "{vault://env/a}", "plain": "{vault://env/b}",
-		"list": []any{map[string]any{"secret": "{vault://env/c}"}},
+		"list":  []any{map[string]any{"secret": "{vault://env/c}"}, map[string]any{"secret": "plain"}},
+		"texts": []any{"{vault://env/d}", "plain"}, "map": map[string]any{"x": "{vault://env/e}", "y": "plain"},
 	}, func(ref string) string { return "resolved " + ref })
 	want := map[string]any{
 		"secret": "resolved {vault://env/a}", "plain": "{vault://env/b}",
-		"list": []any{map[string]any{"secret": "resolved {vault://env/c}"}},
+		"list": []any{
+			map[string]any{"secret": "resolved {vault://env/c}", "$refs": map[string]any{"secret": "{vault://env/c}"}},
+			map[string]any{"secret": "plain"},
+		},
+		"texts": []any{"resolved {vault://env/d}", "plain"}, "map": map[string]any{"x": "resolved {vault://env/e}", "y": "plain"},
+		"$refs": map[string]any{
+			"secret": "{vault://env/a}", "texts": []any{"{vault://env/d}", nil}, "map": map[string]any{"x": "{vault://env/e}"},
+		},
 	}
-	if !reflect.DeepEqual(got, want) || len(refs) == 0 {
-		t.Errorf("%v %v", got, refs)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v\nwant %v", got, want)
 	}
 }
 
