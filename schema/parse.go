@@ -14,7 +14,7 @@ import (
 // Parse decodes the JSON of a plugin configuration as Kong passes it to
 // StartInstance: null and absent fields get their default, an empty set may be
 // [] or {} (Lua cannot tell them apart), and what Kong adds beside the fields
-// (__seq__, route_id, …) is passed over.
+// (__seq__, route_id, …; $refs in each record) is passed over.
 //
 // Kong has checked the configuration against the same table, so an error means
 // that something is out of step; it names each field at fault, as in
@@ -109,7 +109,7 @@ func (f *Field) check(v any, path string) (any, []error) {
 			return refuse("expected a record")
 		}
 		for name := range m {
-			if !slices.ContainsFunc(f.Fields, func(f Field) bool { return f.Name == name }) {
+			if !kongs(name) && !slices.ContainsFunc(f.Fields, func(f Field) bool { return f.Name == name }) {
 				return refuse("unknown field %q", name)
 			}
 		}
@@ -117,6 +117,10 @@ func (f *Field) check(v any, path string) (any, []error) {
 	}
 	return refuse("unknown type %q in the table", f.Type)
 }
+
+// kongs tells whether name is one that Kong adds to a record: $refs beside
+// resolved vault references, and names of two underscores.
+func kongs(name string) bool { return name == "$refs" || strings.HasPrefix(name, "__") }
 
 func (f *Field) checkList(v any, path string) (any, []error) {
 	list, ok := v.([]any)

@@ -56,6 +56,9 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
+// vaultSecret is what {vault://env/go-jwt-spec-secret} stands for.
+const vaultSecret = "a secret that the gateway's vault holds"
+
 // startGateway runs the embedded gateway with a configuration and further
 // flags, and stops it when the test ends. The log of a failed test is shown.
 func startGateway(t testing.TB, config any, args ...string) *gateway {
@@ -89,6 +92,7 @@ func tryGateway(t testing.TB, config any, args ...string) (*gateway, error) {
 		"-config", g.configFile, "-plugin", setup.plugin, "-kong-prefix", dir,
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-plugin-log", g.pluginLog,
 	}, args...)...)
+	g.cmd.Env = append(os.Environ(), "GO_JWT_SPEC_SECRET="+vaultSecret)
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
 		return nil, err

@@ -91,15 +91,30 @@ func TestSchemaAccepts(t *testing.T) {
 		"all bounds": {"cache_ttl": 0, "maximum_expiration": 31536000, "claims_to_verify": []any{"exp", "nbf"}},
 		"no names":   {"uri_param_names": []any{}, "cookie_names": []any{}, "header_names": []any{}},
 		"nulls":      {"anonymous": nil, "realm": nil, "claims_to_verify": nil},
-		"credentials": {"credentials": []any{object{
-			"key": "inline", "secret": "{vault://env/go-jwt-spec-secret}", "consumer": conformance.Alice,
-		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if status, text := g.post(t, "/config", pluginConfig(object{"name": "go-jwt", "config": config})); status != 201 {
 				t.Errorf("%d %s", status, text)
 			}
 		})
+	}
+}
+
+// TestVaultReferences: where a secret stands in a vault, Kong hands the plugin
+// the secret, and tells in the same record where it came from.
+func TestVaultReferences(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	config := copyConfig(t, specConfig(t))
+	addRoute(config, "/vault", object{"credentials": []any{
+		object{"key": "vault", "secret": "{vault://env/go-jwt-spec-secret}", "consumer": "alice"},
+	}})
+	g := startGateway(t, config)
+	for key, status := range map[string]int{"vault": 200, "other": 401} {
+		a := g.send(t, "GET", "/vault", bearer(tokenOf(t, key, "literal:"+vaultSecret, "HS256")))
+		if a.status != status || status == 200 && username(a) != "alice" {
+			t.Errorf("%s: %d %s, want %d", key, a.status, a.body, status)
+		}
 	}
 }
 

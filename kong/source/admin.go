@@ -164,7 +164,7 @@ func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential,
 		return a.uuidCredential(ctx, key)
 	}
 	segment := url.PathEscape(key)
-	if len(segment) > maxKey || strings.ContainsRune(key, 0) || key == "." || key == ".." {
+	if len(segment) > maxKey || strings.ContainsRune(key, 0) || key == "." || key == ".." || climbs(key) {
 		return nil, nil //nolint:nilnil // no key that the Admin API could be asked for
 	}
 	var j jwtSecret
@@ -177,6 +177,24 @@ func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential,
 		return nil, err
 	}
 	return c, nil
+}
+
+// climbs tells whether nginx refuses the path /jwts/KEY before Kong sees it: it
+// undoes the escapes first, and then no ".." may lead above the root.
+func climbs(key string) bool {
+	depth := 1 // in /jwts
+	for segment := range strings.SplitSeq(key, "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
 }
 
 // ConsumerByCustomID implements [plugin.CustomIDSource].
