@@ -26,15 +26,6 @@ type Options struct {
 	Profiles      bool   // /debug/pprof/ too
 }
 
-// JWKSOptions say how the keys of Config.Issuers are fetched.
-type JWKSOptions struct {
-	AllowHTTP   bool
-	CAFile      string // PEM certificates to trust; "": the system's
-	Refresh     time.Duration
-	Stale       time.Duration
-	MinInterval time.Duration
-}
-
 // ParseFlags reads the command's arguments. The error is [flag.ErrHelp] if help
 // was asked for, and else names the flag at fault; both have been told on w.
 func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
@@ -57,11 +48,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
 	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
 	f.IntVar(&o.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")
-	f.BoolVar(&o.JWKS.AllowHTTP, "jwks-allow-http", false, "let issuers' keys be fetched by http from other hosts than this one")
-	f.StringVar(&o.JWKS.CAFile, "jwks-ca", "", "`file` with PEM certificates to trust for issuers' keys, instead of the system's")
-	f.DurationVar(&o.JWKS.Refresh, "jwks-refresh", 5*time.Minute, "how often issuers' keys are fetched, unless Cache-Control says otherwise")
-	f.DurationVar(&o.JWKS.Stale, "jwks-stale", 24*time.Hour, "for how long issuers' keys go on being used while fetching them fails")
-	f.DurationVar(&o.JWKS.MinInterval, "jwks-min-interval", 10*time.Second, "least time between fetches of an issuer's keys because of an unknown one")
+	o.JWKS.flags(f)
 	f.DurationVar(&o.Store.CredentialTTL, "credential-ttl", 30*time.Second, "for how long a credential or consumer is used before it is looked up again")
 	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "for how long it is remembered that there is no such credential")
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"kong-go-jwt/kong/source"
-	"kong-go-jwt/plugin/jwks"
 )
 
 // Run is the plugin server's life: it listens on socket until ctx is done or
@@ -69,18 +68,6 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	}
 	o.Store.Log.Info("listening", "socket", socket, "version", version)
 	return server.Serve(ctx, listener, drain)
-}
-
-// sets fetches the keys of issuers as o says.
-func (o *JWKSOptions) sets(log *slog.Logger) (*jwks.Sets, error) {
-	roots, err := certificates("jwks-ca", o.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("-%w", err)
-	}
-	return jwks.New(jwks.Options{
-		RootCAs: roots, AllowHTTP: o.AllowHTTP,
-		Refresh: o.Refresh, Stale: o.Stale, MinInterval: o.MinInterval, Log: log,
-	}), nil
 }
 
 // certificates reads the PEM certificates of the file that a flag names; nil,

@@ -66,8 +66,14 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	if len(c.Issuers) > 0 && s.o.Keys == nil {
 		return nil, errors.New("config.issuers: published keys cannot be fetched here")
 	}
-	for _, is := range c.Issuers {
-		e.issuers[is.Issuer] = &issuer{Issuer: is, keys: s.o.Keys.Open(is.Issuer, is.JWKSURI)}
+	for i, named := range c.Issuers {
+		for _, is := range named.PerTenant() {
+			keys, err := s.open(&is)
+			if err != nil {
+				return nil, fmt.Errorf("config.issuers[%d].jwks: %w", i+1, err)
+			}
+			e.issuers[is.Issuer] = &issuer{Issuer: is, keys: keys}
+		}
 	}
 	var none *Identity
 	e.unidentified = s.o.Encode(&Grant{Headers: append(none.Headers(), claimHeaders(c, nil)...)})

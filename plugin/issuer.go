@@ -19,6 +19,15 @@ type issuer struct {
 	keys KeySet
 }
 
+// open returns the keys of an issuer: those in the configuration, or else those
+// that it publishes.
+func (s *Store) open(is *schema.Issuer) (KeySet, error) {
+	if is.JWKS != "" {
+		return s.o.Keys.Fixed(is.JWKS)
+	}
+	return s.o.Keys.Open(is.Issuer, is.JWKSURI), nil
+}
+
 // maxCandidates is how many keys a signature is tried with if its token names
 // none.
 const maxCandidates = 4
@@ -79,7 +88,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if consumer != nil {
 		v.consumer, v.identity.Consumer = consumer, consumer.value
 	} else {
-		v.unmatched = len(is.ConsumerClaim) > 0
+		v.unmatched = true
 	}
 	if sub == "" {
 		if consumer == nil {
@@ -153,7 +162,7 @@ func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, *cl
 // issuedConsumer finds the consumer of an issuer's token; nil without a refusal
 // where there is none and none is needed.
 func (e *Engine) issuedConsumer(ctx context.Context, is *issuer, t *token, consumers ConsumerSource) (*entry[Consumer], Outcome) {
-	claim, _ := claimAt(t.claims, is.ConsumerClaim).(string)
+	claim, path := consumerClaim(is, t)
 	var consumer *entry[Consumer]
 	var err error
 	if claim != "" {
@@ -163,9 +172,26 @@ func (e *Engine) issuedConsumer(ctx context.Context, is *issuer, t *token, consu
 	case err != nil:
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a consumer: %w", err)}
 	case consumer == nil && !is.ConsumerOptional:
-		return nil, Outcome{Refusal: noIssuedConsumer(e.c, is.ConsumerClaim)}
+		return nil, Outcome{Refusal: noIssuedConsumer(e.c, path)}
 	}
 	return consumer, Outcome{}
+}
+
+// consumerClaim returns the claim that tells the consumer: the first of
+// consumer_claims that is there. It alone decides, so that a caller for whom
+// there is no consumer does not pass for the client that it uses.
+func consumerClaim(is *issuer, t *token) (value string, path []string) {
+	paths := is.ConsumerClaims
+	if len(paths) == 0 {
+		paths = [][]string{is.ConsumerClaim}
+	}
+	for _, path = range paths {
+		if v := claimAt(t.claims, path); v != nil {
+			value, _ = v.(string)
+			return value, path
+		}
+	}
+	return "", paths[0]
 }
 
 var errNoSource = errors.New("there is no Admin API to look up custom_id")

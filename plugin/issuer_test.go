@@ -39,6 +39,7 @@ func issuing(t *testing.T) (*world, func(header, claims string) string) {
 
 func TestIssuer(t *testing.T) {
 	const kid, alice = `,"kid":"k1"`, `,"sub":"alice"`
+	const claims2 = `,"consumer_claims":[["user","name"],["azp"]]`
 	unknownKey := message(401, "No key found for the token")
 	noConsumer := message(401, "Could not find consumer for claim 'sub'")
 	for name, tt := range map[string]struct{ issuer, header, claims, want string }{
@@ -56,6 +57,11 @@ func TestIssuer(t *testing.T) {
 		"consumer by custom_id":        {`,"consumer_by":"custom_id"`, kid, `,"sub":"a-1"`, "accepted id-1 alice a-1"},
 		"unknown custom_id":            {`,"consumer_by":"custom_id"`, kid, `,"sub":"a-2"`, noConsumer},
 		"nested consumer claim":        {`,"consumer_claim":["user","name"]`, kid, `,"sub":"s","user":{"name":"alice"}`, "accepted id-1 alice s"},
+		"first of several claims":      {claims2, kid, `,"sub":"s","user":{"name":"alice"},"azp":"app"`, "accepted id-1 alice s"},
+		"second of several claims":     {claims2, kid, `,"sub":"s","azp":"alice"`, "accepted id-1 alice s"},
+		"first claim decides":          {claims2, kid, `,"sub":"s","user":{"name":"nobody"},"azp":"alice"`, message(401, "Could not find consumer for claim 'user.name'")},
+		"first claim is no text":       {claims2, kid, `,"sub":"s","user":{"name":1},"azp":"alice"`, message(401, "Could not find consumer for claim 'user.name'")},
+		"none of several claims":       {claims2, kid, `,"sub":"alice"`, message(401, "Could not find consumer for claim 'user.name'")},
 		"without sub, with consumer":   {`,"consumer_claim":["name"]`, kid, `,"name":"alice"`, "accepted id-1 alice id-1"},
 		"consumer optional":            {`,"consumer_optional":true`, kid, `,"sub":"nobody"`, "accepted nobody"},
 		"consumer optional, and there": {`,"consumer_optional":true`, kid, alice, "accepted id-1 alice alice"},
@@ -77,6 +83,33 @@ func TestIssuer(t *testing.T) {
 			expect(t, w.decide(t, w.engine(t, fmt.Sprintf(issuerConfig, tt.issuer, "")), token(tt.header, tt.claims)), tt.want)
 		})
 	}
+}
+
+// An issuer of each tenant has keys of its own, and nobody else is trusted.
+func TestIssuersOfTenants(t *testing.T) {
+	w, token := issuing(t)
+	w.published["https://idp/t1/v2"] = w.published["https://idp"]
+	w.published["https://idp/t2/v2"] = nil
+	e := w.engine(t, `{"issuers":[{"issuer":"https://idp/{tenant}/v2","tenants":["t1","t2"],"algorithms":["ES256"]}]}`)
+	for iss, want := range map[string]string{
+		"https://idp/t1/v2":       "accepted id-1 alice alice",
+		"https://idp/t2/v2":       message(401, "No key found for the token"),
+		"https://idp/t3/v2":       message(401, "No credentials found for given 'iss'"),
+		"https://idp/{tenant}/v2": message(401, "No credentials found for given 'iss'"),
+		"https://idp/t1/v2/":      message(401, "No credentials found for given 'iss'"),
+	} {
+		t.Run(iss, func(t *testing.T) {
+			expect(t, w.decide(t, e, token(`,"kid":"k1"`, fmt.Sprintf(`,"sub":"alice","iss":%q`, iss))), want)
+		})
+	}
+}
+
+// The keys in the configuration take the place of those that are fetched.
+func TestIssuersKeysInTheConfiguration(t *testing.T) {
+	w, token := issuing(t)
+	w.published["inline"], w.published["https://idp"] = w.published["https://idp"], nil
+	e := w.engine(t, `{"issuers":[{"issuer":"https://idp","jwks":"inline","algorithms":["ES256"]}]}`)
+	expect(t, w.decide(t, e, token(`,"kid":"k1"`, `,"sub":"alice"`)), "accepted id-1 alice alice")
 }
 
 func TestIssuersKeys(t *testing.T) {
@@ -114,26 +147,29 @@ func TestPolicy(t *testing.T) {
 	scope := message(403, "Insufficient scope")
 	role := message(403, "Claim 'realm.role' does not have the required value")
 	for name, tt := range map[string]struct{ config, claims, want string }{
-		"audience":                    {`"audience_required":["a","b"]`, `"aud":"b"`, accepted},
-		"audience missing":            {`"audience_required":["a"]`, `"x":1`, `401 {"aud":"audience not allowed"}`},
-		"audience is a number":        {`"audience_required":["1"]`, `"aud":1`, `401 {"aud":"audience not allowed"}`},
-		"issuer":                      {`"issuers_allowed":["key"]`, `"x":1`, accepted},
-		"issuer not allowed":          {`"issuers_allowed":["other"]`, `"x":1`, `401 {"iss":"issuer not allowed"}`},
-		"one of the scopes":           {`"scopes_required":["read write","admin"]`, `"scope":"admin x"`, accepted},
-		"scopes together":             {`"scopes_required":["read write","admin"]`, `"scope":["write","read"]`, accepted},
-		"half of the scopes together": {`"scopes_required":["read write","admin"]`, `"scope":"read"`, scope},
-		"scope as part of a word":     {`"scopes_required":["read"]`, `"scope":"reader"`, scope},
-		"no scopes":                   {`"scopes_required":["read"]`, `"x":1`, scope},
-		"scopes elsewhere":            {`"scopes_required":["read"],"scopes_claim":["a","scp"]`, `"a":{"scp":["read"]}`, accepted},
-		"claim equals":                {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":"admin"}`, accepted},
-		"claim differs":               {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":"Admin"}`, role},
-		"claim is a list":             {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":["admin"]}`, role},
-		"claim missing":               {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":"role"`, role},
-		"claim contains":              {`"claims_required":[{"claim":["realm","role"],"value":"admin","match":"contains"}]`, `"realm":{"role":["x","admin"]}`, accepted},
-		"claim is not a list":         {`"claims_required":[{"claim":["realm","role"],"value":"admin","match":"contains"}]`, `"realm":{"role":"admin"}`, role},
-		"claim is true":               {`"claims_required":[{"claim":["realm","role"],"value":"true"}]`, `"realm":{"role":true}`, accepted},
-		"claim is a number":           {`"claims_required":[{"claim":["realm","role"],"value":"1.50"}]`, `"realm":{"role":1.50}`, accepted},
-		"claim is null":               {`"claims_required":[{"claim":["realm","role"],"value":"null"}]`, `"realm":{"role":null}`, role},
+		"audience":                     {`"audience_required":["a","b"]`, `"aud":"b"`, accepted},
+		"claim not forbidden":          {`"claims_forbidden":["nonce","at_hash"]`, `"x":{"nonce":1}`, accepted},
+		"claim forbidden":              {`"claims_forbidden":["nonce","at_hash"]`, `"at_hash":"h"`, `401 {"at_hash":"claim not allowed"}`},
+		"claim forbidden, though null": {`"claims_forbidden":["nonce"]`, `"nonce":null`, `401 {"nonce":"claim not allowed"}`},
+		"audience missing":             {`"audience_required":["a"]`, `"x":1`, `401 {"aud":"audience not allowed"}`},
+		"audience is a number":         {`"audience_required":["1"]`, `"aud":1`, `401 {"aud":"audience not allowed"}`},
+		"issuer":                       {`"issuers_allowed":["key"]`, `"x":1`, accepted},
+		"issuer not allowed":           {`"issuers_allowed":["other"]`, `"x":1`, `401 {"iss":"issuer not allowed"}`},
+		"one of the scopes":            {`"scopes_required":["read write","admin"]`, `"scope":"admin x"`, accepted},
+		"scopes together":              {`"scopes_required":["read write","admin"]`, `"scope":["write","read"]`, accepted},
+		"half of the scopes together":  {`"scopes_required":["read write","admin"]`, `"scope":"read"`, scope},
+		"scope as part of a word":      {`"scopes_required":["read"]`, `"scope":"reader"`, scope},
+		"no scopes":                    {`"scopes_required":["read"]`, `"x":1`, scope},
+		"scopes elsewhere":             {`"scopes_required":["read"],"scopes_claim":["a","scp"]`, `"a":{"scp":["read"]}`, accepted},
+		"claim equals":                 {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":"admin"}`, accepted},
+		"claim differs":                {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":"Admin"}`, role},
+		"claim is a list":              {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":["admin"]}`, role},
+		"claim missing":                {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":"role"`, role},
+		"claim contains":               {`"claims_required":[{"claim":["realm","role"],"value":"admin","match":"contains"}]`, `"realm":{"role":["x","admin"]}`, accepted},
+		"claim is not a list":          {`"claims_required":[{"claim":["realm","role"],"value":"admin","match":"contains"}]`, `"realm":{"role":"admin"}`, role},
+		"claim is true":                {`"claims_required":[{"claim":["realm","role"],"value":"true"}]`, `"realm":{"role":true}`, accepted},
+		"claim is a number":            {`"claims_required":[{"claim":["realm","role"],"value":"1.50"}]`, `"realm":{"role":1.50}`, accepted},
+		"claim is null":                {`"claims_required":[{"claim":["realm","role"],"value":"null"}]`, `"realm":{"role":null}`, role},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -17,6 +17,11 @@ func checkPolicy(c *schema.Config, t *token) *Refusal {
 	if !audienceHolds(t, c.AudienceRequired) {
 		faults = wrongAudience(faults)
 	}
+	for _, name := range c.ClaimsForbidden {
+		if _, there := t.claims[name]; there {
+			faults = faults.add(name, "claim not allowed", ReasonForbiddenClaim)
+		}
+	}
 	if faults != nil {
 		return invalidClaims(c, faults)
 	}

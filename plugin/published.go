@@ -12,6 +12,9 @@ type KeySets interface {
 	// empty, found by OpenID Connect discovery. Fetching starts in the
 	// background. All that open the same issuer and URL share one set.
 	Open(issuer, jwksURI string) KeySet
+	// Fixed returns the key set that is written in jwks (RFC 7517 section 5). The
+	// error says what is wrong with it, and nothing of its keys.
+	Fixed(jwks string) (KeySet, error)
 }
 
 // KeySet is the keys of one issuer. It is safe for concurrent use.

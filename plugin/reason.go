@@ -34,6 +34,7 @@ const (
 	ReasonIssuedInFuture      Reason = "issued_in_the_future"
 	ReasonWrongIssuer         Reason = "wrong_issuer"
 	ReasonWrongAudience       Reason = "wrong_audience"
+	ReasonForbiddenClaim      Reason = "forbidden_claim"
 	ReasonInvalidSubject      Reason = "invalid_subject"
 	ReasonMissingConsumer     Reason = "missing_consumer"
 	ReasonUnknownConsumer     Reason = "unknown_consumer"
@@ -145,6 +146,10 @@ func Reasons() []ReasonMeaning {
 		{
 			ReasonWrongAudience, "The token's `aud` holds none of `audience_required`, or of the issuer's `audience`.",
 			"See whether the client asked for a token for this service, and compare the lists letter by letter.",
+		},
+		{
+			ReasonForbiddenClaim, "The token has a claim that `claims_forbidden` names.",
+			"See what kind of token the client sends: an ID token in place of an access token, perhaps.",
 		},
 		{
 			ReasonInvalidSubject, "The token of an issuer with `consumer_optional` has neither a consumer nor a `sub`.",

@@ -1,5 +1,7 @@
 package schema
 
+import "strings"
+
 // Config is a plugin configuration as [Parse] returns it: checked, with every
 // default filled in. What each field means stands in the table in fields.go
 // and, generated from it, in docs/configuration.md.
@@ -27,6 +29,7 @@ type Config struct {
 	ScopesRequired   []string      `json:"scopes_required"`
 	ScopesClaim      []string      `json:"scopes_claim"` // path
 	ClaimsRequired   []ClaimRule   `json:"claims_required"`
+	ClaimsForbidden  []string      `json:"claims_forbidden"`
 	Leeway           float64       `json:"leeway"` // seconds
 	ClaimsToHeaders  []ClaimHeader `json:"claims_to_headers"`
 	HideCredentials  bool          `json:"hide_credentials"`
@@ -40,15 +43,37 @@ type Config struct {
 
 // Issuer is an identity provider that publishes its keys (RFC 7517).
 type Issuer struct {
-	Issuer           string   `json:"issuer"`
-	JWKSURI          string   `json:"jwks_uri"` // "": found by OpenID Connect discovery
-	Algorithms       []string `json:"algorithms"`
-	Audience         []string `json:"audience"`       // any of; empty: any
-	ConsumerClaim    []string `json:"consumer_claim"` // path
-	ConsumerBy       string   `json:"consumer_by"`
-	ConsumerOptional bool     `json:"consumer_optional"`
-	Type             string   `json:"type"` // "": any
+	Issuer           string     `json:"issuer"`
+	Tenants          []string   `json:"tenants"`  // what {tenant} stands for; see PerTenant
+	JWKSURI          string     `json:"jwks_uri"` // "": found by OpenID Connect discovery
+	JWKS             string     `json:"jwks"`     // JWK Set; "": it is fetched
+	Algorithms       []string   `json:"algorithms"`
+	Audience         []string   `json:"audience"`        // any of; empty: any
+	ConsumerClaim    []string   `json:"consumer_claim"`  // path
+	ConsumerClaims   [][]string `json:"consumer_claims"` // paths; empty: ConsumerClaim
+	ConsumerBy       string     `json:"consumer_by"`
+	ConsumerOptional bool       `json:"consumer_optional"`
+	Type             string     `json:"type"` // "": any
 }
+
+// PerTenant returns the issuer for each of its tenants, in their order, or else
+// the issuer itself.
+func (i *Issuer) PerTenant() []Issuer {
+	if len(i.Tenants) == 0 {
+		return []Issuer{*i}
+	}
+	each := make([]Issuer, 0, len(i.Tenants))
+	for _, tenant := range i.Tenants {
+		one := *i
+		one.Issuer = strings.ReplaceAll(i.Issuer, tenantPlace, tenant)
+		one.JWKSURI = strings.ReplaceAll(i.JWKSURI, tenantPlace, tenant)
+		one.Tenants = nil
+		each = append(each, one)
+	}
+	return each
+}
+
+const tenantPlace = "{tenant}"
 
 // ClaimRule asks for a value of a claim.
 type ClaimRule struct {

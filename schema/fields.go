@@ -112,11 +112,21 @@ func Fields() []Field {
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
 					Name: "issuer", Type: String, Required: true,
-					Description: "Value of the iss claim, exactly.",
+					Description: "Value of the iss claim, exactly. {tenant} in it stands for each of tenants.",
+				},
+				{
+					Name: "tenants", Type: Set,
+					Elements:    &Field{Type: String, Match: &Pattern{Lua: "^[%w._-]+$", Go: "^[0-9A-Za-z._-]+$"}},
+					Default:     []string{},
+					Description: "What {tenant} stands for in issuer and jwks_uri, for providers that have an issuer for each tenant. Nobody else is trusted.",
 				},
 				{
 					Name: "jwks_uri", Type: String, Match: &Pattern{Lua: "^https?://", Go: "^https?://"},
 					Description: "URL of the issuer's JWK Set. Without it, it is found by OpenID Connect discovery at the issuer's URL.",
+				},
+				{
+					Name: "jwks", Type: String, Referenceable: true,
+					Description: "JWK Set as text, for places that cannot fetch one. It takes the place of jwks_uri and of discovery.",
 				},
 				{
 					Name: "algorithms", Type: Set, Elements: &Field{Type: String, OneOf: AsymmetricAlgorithms()},
@@ -132,6 +142,10 @@ func Fields() []Field {
 					Name: "consumer_claim", Type: Array, Elements: path(), LenMin: 1,
 					Default:     []string{"sub"},
 					Description: "Path of the claim that tells the consumer.",
+				},
+				{
+					Name: "consumer_claims", Type: Array, Elements: &Field{Type: Array, Elements: path(), LenMin: 1},
+					Description: "Paths of claims that can tell the consumer, in place of consumer_claim: the first that is there decides.",
 				},
 				{
 					Name: "consumer_by", Type: String, OneOf: []string{"username", "custom_id", "id"},
@@ -186,6 +200,11 @@ func Fields() []Field {
 					Description: "Whether the claim must be the value, or be a list that contains it.",
 				},
 			}},
+		},
+		{
+			Name: "claims_forbidden", Group: "claims", Type: Set, Elements: &Field{Type: String},
+			Default:     []string{},
+			Description: "Names of claims that a token must not have, such as nonce, which ID tokens have and access tokens do not.",
 		},
 		{
 			Name: "leeway", Group: "claims", Type: Number, Between: &Range{0, 300}, Required: true,

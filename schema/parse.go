@@ -202,20 +202,7 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s.public_key: required field missing (algorithm %s)", path, cr.Algorithm))
 		}
 	}
-	for i, is := range c.Issuers {
-		path := fmt.Sprintf("config.issuers[%d].issuer", i+1)
-		if slices.ContainsFunc(c.Issuers[:i], func(o Issuer) bool { return o.Issuer == is.Issuer }) {
-			errs = append(errs, fmt.Errorf("%s: another issuer has the same name", path))
-		}
-		for field, text := range map[string]string{"issuer": is.Issuer, "jwks_uri": is.JWKSURI} {
-			if u, err := url.Parse(text); err == nil && u.User != nil {
-				errs = append(errs, fmt.Errorf("config.issuers[%d].%s: must not hold a user or password", i+1, field))
-			}
-		}
-		if u, err := url.Parse(is.Issuer); is.JWKSURI == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			errs = append(errs, fmt.Errorf("%s: must be an https URL, or jwks_uri be set", path))
-		}
-	}
+	errs = append(errs, c.checkIssuers()...)
 	for i, h := range c.ClaimsToHeaders {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
 		name := strings.ReplaceAll(strings.ToLower(h.Header), "_", "-")
@@ -227,6 +214,36 @@ func (c *Config) check() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) checkIssuers() (errs []error) {
+	seen := make(map[string]bool, len(c.Issuers))
+	for i, is := range c.Issuers {
+		refuse := func(field, format string, args ...any) {
+			errs = append(errs, fmt.Errorf("config.issuers[%d].%s: "+format, append([]any{i + 1, field}, args...)...))
+		}
+		for _, one := range is.PerTenant() {
+			if seen[one.Issuer] {
+				refuse("issuer", "another issuer has the same name")
+			}
+			seen[one.Issuer] = true
+		}
+		for field, text := range map[string]string{"issuer": is.Issuer, "jwks_uri": is.JWKSURI} {
+			if u, err := url.Parse(text); err == nil && u.User != nil {
+				refuse(field, "must not hold a user or password")
+			}
+		}
+		if u, err := url.Parse(is.PerTenant()[0].Issuer); is.JWKSURI == "" && is.JWKS == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
+			refuse("issuer", "must be an https URL, or jwks_uri or jwks be set")
+		}
+		if is.JWKS != "" && is.JWKSURI != "" {
+			refuse("jwks", "jwks_uri is set too")
+		}
+		if has := strings.Contains(is.Issuer, tenantPlace); has != (len(is.Tenants) > 0) {
+			refuse("tenants", "goes with %s in issuer, and that with tenants", tenantPlace)
+		}
+	}
+	return errs
 }
 
 // reservedHeaders are the headers that no claim may be put into: what decides

@@ -31,6 +31,7 @@ func defaults() *schema.Config {
 
 		AudienceRequired: []string{},
 		IssuersAllowed:   []string{},
+		ClaimsForbidden:  []string{},
 		ScopesRequired:   []string{},
 		ScopesClaim:      []string{"scope"},
 		AnonymousOn:      []string{"missing", "invalid"},
@@ -59,9 +60,10 @@ func TestParseTakesEveryField(t *testing.T) {
 		"guard_headers":false,"cache_ttl":0,
 		"credentials":[{"key":"k","secret":"s","consumer":"c"},{"key":"l","algorithm":"RS256","public_key":"p","consumer":"d"}],
 		"issuers":[{"issuer":"https://a"},{"issuer":"b","jwks_uri":"https://b/keys","algorithms":["ES256"],"audience":["x"],
-			"consumer_claim":["a","b"],"consumer_by":"custom_id","consumer_optional":true,"type":"at+jwt"}],
+			"consumer_claim":["a","b"],"consumer_by":"custom_id","consumer_optional":true,"type":"at+jwt"},
+			{"issuer":"https://{tenant}.c","tenants":["t"],"jwks":"{}","consumer_claims":[["a","b"],["c"]]}],
 		"audience_required":["x"],"issuers_allowed":["y"],"scopes_required":["r w","a"],"scopes_claim":["scp"],
-		"claims_required":[{"claim":["role"],"value":"admin"}],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
+		"claims_required":[{"claim":["role"],"value":"admin"}],"claims_forbidden":["nonce"],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
 		"hide_credentials":true,"share_token":false,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true}`)
 	want := &schema.Config{
 		URIParamNames: []string{"a", "b"}, CookieNames: []string{"c"}, HeaderNames: []string{}, KeyClaimName: "kid", SecretIsBase64: true,
@@ -71,14 +73,19 @@ func TestParseTakesEveryField(t *testing.T) {
 			{Key: "l", Algorithm: "RS256", PublicKey: "p", Consumer: "d"},
 		},
 		Issuers: []schema.Issuer{
-			{Issuer: "https://a", Algorithms: []string{"RS256"}, Audience: []string{}, ConsumerClaim: []string{"sub"}, ConsumerBy: "username"},
+			{Issuer: "https://a", Tenants: []string{}, Algorithms: []string{"RS256"}, Audience: []string{}, ConsumerClaim: []string{"sub"}, ConsumerBy: "username"},
 			{
-				Issuer: "b", JWKSURI: "https://b/keys", Algorithms: []string{"ES256"}, Audience: []string{"x"},
+				Issuer: "b", Tenants: []string{}, JWKSURI: "https://b/keys", Algorithms: []string{"ES256"}, Audience: []string{"x"},
 				ConsumerClaim: []string{"a", "b"}, ConsumerBy: "custom_id", ConsumerOptional: true, Type: "at+jwt",
+			},
+			{
+				Issuer: "https://{tenant}.c", Tenants: []string{"t"}, JWKS: "{}", Algorithms: []string{"RS256"}, Audience: []string{},
+				ConsumerClaim: []string{"sub"}, ConsumerClaims: [][]string{{"a", "b"}, {"c"}}, ConsumerBy: "username",
 			},
 		},
 		AudienceRequired: []string{"x"}, IssuersAllowed: []string{"y"}, ScopesRequired: []string{"r w", "a"}, ScopesClaim: []string{"scp"},
 		ClaimsRequired:  []schema.ClaimRule{{Claim: []string{"role"}, Value: "admin", Match: "equals"}},
+		ClaimsForbidden: []string{"nonce"},
 		ClaimsToHeaders: []schema.ClaimHeader{{Header: "X-User", Claim: []string{"sub"}, Values: "comma"}},
 		Leeway:          5, HideCredentials: true, GroupsClaim: []string{"groups"}, AnonymousOn: []string{"missing"}, Shadow: true, LogSerialize: true,
 	}
@@ -109,23 +116,29 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		`{"credentials":[{"key":"k","consumer":"c","secret":"s"},{"key":"k","consumer":"c","secret":"s"}]}`:                                                                                                                         "config.credentials[2]: the same credential is there twice",
 		`{"credentials":[{"key":"k","consumer":"c","secret":"s"},{"key":"k","consumer":"d","secret":"t"}]}`:                                                                                                                         "config.credentials[2].consumer: another credential with the same key belongs to another consumer",
 		`{"credentials":[{"key":"k","consumer":"c","secret":"1"},{"key":"k","consumer":"c","secret":"2"},{"key":"k","consumer":"c","secret":"3"},{"key":"k","consumer":"c","secret":"4"},{"key":"k","consumer":"c","secret":"5"}]}`: "config.credentials[5].key: more than 4 credentials have the same key",
-		`{"issuers":[{"issuer":"a"}]}`:                                                      "config.issuers[1].issuer: must be an https URL, or jwks_uri be set",
-		`{"issuers":[{"issuer":"https://u:p@a"}]}`:                                          "config.issuers[1].issuer: must not hold a user or password",
-		`{"issuers":[{"issuer":"a","jwks_uri":"https://u@a"}]}`:                             "config.issuers[1].jwks_uri: must not hold a user or password",
-		`{"issuers":[{"issuer":"https://a"},{"issuer":"https://a"}]}`:                       "config.issuers[2].issuer: another issuer has the same name",
-		`{"issuers":[{"issuer":"https://a","algorithms":["HS256"]}]}`:                       "config.issuers[1].algorithms[1]: expected one of: " + strings.Join(schema.AsymmetricAlgorithms(), ", "),
-		`{"issuers":[{"issuer":"https://a","algorithms":[]}]}`:                              "config.issuers[1].algorithms: length must be at least 1",
-		`{"issuers":[{"issuer":"https://a","jwks_uri":"file:///x"}]}`:                       "config.issuers[1].jwks_uri: invalid value: must match ^https?://",
-		`{"issuers":[{"issuer":"https://a","consumer_by":"email"}]}`:                        "config.issuers[1].consumer_by: expected one of: username, custom_id, id",
-		`{"claims_to_headers":[{"header":"X Y","claim":["a"]}]}`:                            "config.claims_to_headers[1].header: invalid value: must match ^[0-9A-Za-z!#$%&'*+.^_`|~-]+$",
-		`{"claims_to_headers":[{"header":"x_consumer_id","claim":["a"]}]}`:                  "config.claims_to_headers[1].header: this header has a meaning of its own",
-		`{"claims_to_headers":[{"header":"Host","claim":["a"]}]}`:                           "config.claims_to_headers[1].header: this header has a meaning of its own",
-		`{"claims_to_headers":[{"header":"X","claim":["a"]},{"header":"x","claim":["b"]}]}`: "config.claims_to_headers[2].header: another claim goes into the same header",
-		`{"claims_to_headers":[{"header":"X","claim":[]}]}`:                                 "config.claims_to_headers[1].claim: length must be at least 1",
-		`{"claims_required":[{"claim":["a"]}]}`:                                             "config.claims_required[1].value: required field missing",
-		`{"leeway":301}`:                                                                    "config.leeway: value should be between 0 and 300",
-		`{"anonymous_on":[]}`:                                                               "config.anonymous_on: length must be at least 1",
-		`{"scopes_claim":[]}`:                                                               "config.scopes_claim: length must be at least 1",
+		`{"issuers":[{"issuer":"a"}]}`:                                                               "config.issuers[1].issuer: must be an https URL, or jwks_uri or jwks be set",
+		`{"issuers":[{"issuer":"a","jwks_uri":"https://a","jwks":"{}"}]}`:                            "config.issuers[1].jwks: jwks_uri is set too",
+		`{"issuers":[{"issuer":"https://a/{tenant}"}]}`:                                              "config.issuers[1].tenants: goes with {tenant} in issuer, and that with tenants",
+		`{"issuers":[{"issuer":"https://a","tenants":["t"]}]}`:                                       "config.issuers[1].tenants: goes with {tenant} in issuer, and that with tenants",
+		`{"issuers":[{"issuer":"https://a/{tenant}","tenants":["a/b"]}]}`:                            "config.issuers[1].tenants[1]: invalid value: must match ^[0-9A-Za-z._-]+$",
+		`{"issuers":[{"issuer":"https://a/t"},{"issuer":"https://a/{tenant}","tenants":["s","t"]}]}`: "config.issuers[2].issuer: another issuer has the same name",
+		`{"issuers":[{"issuer":"https://a","consumer_claims":[[]]}]}`:                                "config.issuers[1].consumer_claims[1]: length must be at least 1",
+		`{"issuers":[{"issuer":"https://u:p@a"}]}`:                                                   "config.issuers[1].issuer: must not hold a user or password",
+		`{"issuers":[{"issuer":"a","jwks_uri":"https://u@a"}]}`:                                      "config.issuers[1].jwks_uri: must not hold a user or password",
+		`{"issuers":[{"issuer":"https://a"},{"issuer":"https://a"}]}`:                                "config.issuers[2].issuer: another issuer has the same name",
+		`{"issuers":[{"issuer":"https://a","algorithms":["HS256"]}]}`:                                "config.issuers[1].algorithms[1]: expected one of: " + strings.Join(schema.AsymmetricAlgorithms(), ", "),
+		`{"issuers":[{"issuer":"https://a","algorithms":[]}]}`:                                       "config.issuers[1].algorithms: length must be at least 1",
+		`{"issuers":[{"issuer":"https://a","jwks_uri":"file:///x"}]}`:                                "config.issuers[1].jwks_uri: invalid value: must match ^https?://",
+		`{"issuers":[{"issuer":"https://a","consumer_by":"email"}]}`:                                 "config.issuers[1].consumer_by: expected one of: username, custom_id, id",
+		`{"claims_to_headers":[{"header":"X Y","claim":["a"]}]}`:                                     "config.claims_to_headers[1].header: invalid value: must match ^[0-9A-Za-z!#$%&'*+.^_`|~-]+$",
+		`{"claims_to_headers":[{"header":"x_consumer_id","claim":["a"]}]}`:                           "config.claims_to_headers[1].header: this header has a meaning of its own",
+		`{"claims_to_headers":[{"header":"Host","claim":["a"]}]}`:                                    "config.claims_to_headers[1].header: this header has a meaning of its own",
+		`{"claims_to_headers":[{"header":"X","claim":["a"]},{"header":"x","claim":["b"]}]}`:          "config.claims_to_headers[2].header: another claim goes into the same header",
+		`{"claims_to_headers":[{"header":"X","claim":[]}]}`:                                          "config.claims_to_headers[1].claim: length must be at least 1",
+		`{"claims_required":[{"claim":["a"]}]}`:                                                      "config.claims_required[1].value: required field missing",
+		`{"leeway":301}`:                                                                             "config.leeway: value should be between 0 and 300",
+		`{"anonymous_on":[]}`:                                                                        "config.anonymous_on: length must be at least 1",
+		`{"scopes_claim":[]}`:                                                                        "config.scopes_claim: length must be at least 1",
 	} {
 		t.Run(config, func(t *testing.T) {
 			if _, got := parse(t, config); got != want {
@@ -140,6 +153,20 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 func TestParseTakesMaximumExpirationAlone(t *testing.T) {
 	if _, fault := parse(t, `{"maximum_expiration":60}`); fault != "" {
 		t.Error(fault)
+	}
+}
+
+func TestIssuerPerTenant(t *testing.T) {
+	template := schema.Issuer{Issuer: "https://login/{tenant}/v2", JWKSURI: "https://login/{tenant}/keys", Tenants: []string{"a", "b"}, Type: "at+jwt"}
+	want := []schema.Issuer{
+		{Issuer: "https://login/a/v2", JWKSURI: "https://login/a/keys", Type: "at+jwt"},
+		{Issuer: "https://login/b/v2", JWKSURI: "https://login/b/keys", Type: "at+jwt"},
+	}
+	if got := template.PerTenant(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := want[0].PerTenant(); !reflect.DeepEqual(got, want[:1]) {
+		t.Errorf("without tenants: %+v", got)
 	}
 }
 

@@ -86,6 +86,10 @@ func TestIssuers(t *testing.T) {
 		"/custom":    jwt(issuer(object{"consumer_by": "custom_id", "consumer_claim": []any{"user", "ref"}})),
 		"/id":        jwt(issuer(object{"consumer_by": "id"})),
 		"/optional":  jwt(issuer(object{"consumer_optional": true})),
+		"/inline":    jwt(object{"issuers": []any{object{"issuer": p.URL, "jwks": string(p.Keys())}}}),
+		"/tenants":   jwt(object{"issuers": []any{object{"issuer": p.URL + "/{tenant}", "tenants": []any{"a", "b"}, "jwks_uri": p.URL + "/keys"}}}),
+		"/claims":    jwt(issuer(object{"consumer_claims": []any{[]any{"user", "name"}, []any{"azp"}}})),
+		"/forbidden": jwt(object{"issuers": []any{object{"issuer": p.URL}}, "claims_forbidden": []any{"nonce"}}),
 		"/typed":     jwt(issuer(object{"type": "at+jwt", "audience": []any{"api"}})),
 	}, args)
 	const refused = `401 {"message":"`
@@ -97,6 +101,15 @@ func TestIssuers(t *testing.T) {
 	}{
 		"jwks_uri":              {"/uri", key, nil, nil, "alice|alice|"},
 		"discovery":             {"/discovery", key, nil, nil, "alice|alice|"},
+		"keys inline":           {"/inline", key, nil, nil, "alice|alice|"},
+		"tenant":                {"/tenants", key, object{"iss": p.URL + "/b"}, nil, "alice|alice|"},
+		"another tenant":        {"/tenants", key, object{"iss": p.URL + "/c"}, nil, refused + "No credentials found"},
+		"no tenant":             {"/tenants", key, object{"iss": p.URL + "/{tenant}"}, nil, refused + "No credentials found"},
+		"first claim":           {"/claims", key, object{"user": object{"name": "bob"}, "azp": "carol"}, nil, "bob|alice|"},
+		"second claim":          {"/claims", key, object{"azp": "carol"}, nil, "carol|alice|"},
+		"first claim decides":   {"/claims", key, object{"user": object{"name": "nobody"}, "azp": "carol"}, nil, refused + "Could not find consumer for claim 'user.name'"},
+		"access token":          {"/forbidden", key, nil, nil, "alice|alice|"},
+		"ID token":              {"/forbidden", key, object{"nonce": "n"}, nil, `401 {"nonce":"claim not allowed"}`},
 		"no kid":                {"/uri", key, nil, object{"kid": nil}, "alice|alice|"},
 		"other algorithm":       {"/uri", es, nil, nil, refused + "Invalid algorithm"},
 		"ES256":                 {"/es", es, nil, nil, "alice|alice|"},

@@ -34,14 +34,15 @@ func newFetcher(o *Options) *fetcher {
 		client.Transport = o.Client.Transport
 	}
 	if client.Transport == nil {
-		client.Transport = &http.Transport{ // no proxy
+		client.Transport = newOrigins(o.Logins, &http.Transport{
+			Proxy:                  http.ProxyURL(o.Proxy),
 			TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 			DialContext:            (&net.Dialer{Timeout: o.Timeout}).DialContext,
 			TLSHandshakeTimeout:    o.Timeout,
 			ForceAttemptHTTP2:      true,
 			IdleConnTimeout:        10 * time.Second, // long enough for discovery and what follows
 			MaxResponseHeaderBytes: maxHeader,
-		}
+		})
 	}
 	return &fetcher{o: o, client: client}
 }

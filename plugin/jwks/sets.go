@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -20,6 +21,11 @@ type Options struct {
 	Client *http.Client
 	// RootCAs are the certificates to trust, if Client is nil; nil: the system's.
 	RootCAs *x509.CertPool
+	// Proxy is what to fetch through, if Client is nil; nil: nothing.
+	Proxy *url.URL
+	// Logins are by origin ("https://host" or "https://host:port"), if Client is
+	// nil. They must have passed [Login.Check].
+	Logins map[string]Login
 	// AllowHTTP lets keys be fetched without TLS from other hosts than loopback.
 	AllowHTTP bool
 

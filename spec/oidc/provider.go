@@ -95,6 +95,22 @@ func (p *Provider) Fetches() int {
 	return p.fetches
 }
 
+// Keys returns the published JWK Set as text.
+func (p *Provider) Keys() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text, _ := json.Marshal(p.keySet())
+	return text
+}
+
+func (p *Provider) keySet() map[string]any {
+	set := append([]map[string]any{}, p.extra...)
+	for _, k := range p.keys {
+		set = append(set, k.jwk())
+	}
+	return map[string]any{"keys": set}
+}
+
 func (p *Provider) serve(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,11 +120,7 @@ func (p *Provider) serve(w http.ResponseWriter, r *http.Request) {
 		answer = map[string]any{"issuer": p.URL, "jwks_uri": p.URL + "/keys"}
 	case "/keys":
 		p.fetches++
-		set := append([]map[string]any{}, p.extra...)
-		for _, k := range p.keys {
-			set = append(set, k.jwk())
-		}
-		answer = map[string]any{"keys": set}
+		answer = p.keySet()
 	default:
 		http.NotFound(w, r)
 		return
