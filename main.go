@@ -48,6 +48,8 @@ func run() error {
 		return nil
 	case o.Dump:
 		return kong.Dump(os.Stdout, version, socket)
+	case o.NginxConf:
+		return kong.WriteNginxConf(os.Stdout, o.Nginx)
 	}
 	if _, err := os.Stat(o.Prefix); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w\n%s", err, about)

@@ -18,6 +18,8 @@ import (
 type Options struct {
 	Prefix        string // Kong's prefix directory
 	Dump, Version bool
+	NginxConf     bool // print the nginx include
+	Nginx         NginxOptions
 	Admin         source.AdminOptions // URL "": no Admin API
 	AdminCA       string              // file of PEM certificates to trust for it; "": the system's
 	Store         plugin.Options
@@ -41,6 +43,12 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	}
 	f.StringVar(&o.Prefix, "kong-prefix", "/usr/local/kong", "Kong's prefix `directory`, where the socket is made")
 	f.BoolVar(&o.Dump, "dump", false, "print what Kong must know of the plugin, as JSON, and exit")
+	f.BoolVar(&o.NginxConf, "nginx-conf", false, "print the include for Kong's nginx (nginx_http_include), which belongs to -kong-prefix, and exit")
+	f.BoolVar(&o.Nginx.Edge, "edge", false, "with -nginx-conf: remove what clients send as identity headers, in every spelling; not for a Kong that stands behind another one")
+	f.Func("header", "with -nginx-conf: let the plugin read the header of that `name` by the include too; may be repeated", func(name string) error {
+		o.Nginx.Headers = append(o.Nginx.Headers, name)
+		return nil
+	})
 	f.BoolVar(&o.Version, "version", false, "print the version and exit")
 	f.StringVar(&o.Admin.URL, "admin-url", "http://127.0.0.1:8001", "`URL` of Kong's Admin API, where credentials are looked up; empty: only those in the plugin's configuration are used")
 	f.StringVar(&o.Admin.TokenFile, "admin-token-file", "", "`file` with the value of Kong-Admin-Token for the Admin API")
@@ -60,10 +68,17 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 		return nil, fmt.Errorf("flags: %w", err)
 	}
 	o.Store.LookupTimeout = o.Admin.Timeout
+	o.Nginx.Prefix = o.Prefix
 	return o, o.check(f)
 }
 
 func (o *Options) check(f *flag.FlagSet) error {
+	switch {
+	case len(o.Nginx.Headers) > 0 && !o.NginxConf:
+		return errors.New("-header: needs -nginx-conf")
+	case o.Nginx.Edge && !o.NginxConf:
+		return errors.New("-edge: needs -nginx-conf")
+	}
 	if f.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}

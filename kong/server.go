@@ -25,9 +25,9 @@ type Server struct {
 	faults    limiter
 	shadowed  limiter
 	panics    limiter
-	// noVariable: the nginx variable is not set up. That cannot change while
-	// the process lives, since Kong starts a new one at each reload.
-	noVariable atomic.Bool
+	// variable is what the nginx variable was seen to carry. That cannot change
+	// while the process lives, since Kong starts a new one at each reload.
+	variable atomic.Pointer[variable]
 
 	metrics *metrics // nil: none
 

@@ -83,7 +83,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		return true, s.exit(plugin.Failure(), nil)
 	}
 	r := s.instance.reads
-	s.variables = r.usesVariable && !s.server.noVariable.Load()
+	s.variables = s.server.hasVariable(r)
 	if s.variables {
 		return true, s.write(r.variable.bytes)
 	}
@@ -207,17 +207,13 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	if err := s.credential(r); err != nil {
 		return false, nil, err
 	}
-	others, shape := r.fromVariable(value, &s.request)
-	switch shape {
-	case variableAbsent, variableForeign:
-		if !s.server.noVariable.Swap(true) && shape == variableForeign {
-			s.server.log.Warn("nginx variable is of another version of go-jwt and is not used: update go-jwt.nginx.conf",
-				"variable", requestVariable, "want", variableTag)
-		}
+	c := s.server.carriedBy(value)
+	if c == nil {
 		return false, nil, nil
-	case variableBroken:
+	}
+	others, good := r.fromVariable(value, r.coverBy(c), &s.request)
+	if !good {
 		return false, nil, nil
-	case variableGood:
 	}
 	if !others {
 		return true, nil, nil

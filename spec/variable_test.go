@@ -34,7 +34,7 @@ func TestVariableIsNotFooled(t *testing.T) {
 	t.Parallel()
 	g := withVariable(t)
 	token := tokenOf(t, "hs256", "hs-a", "HS256")
-	fake := "go-jwt/1\nGET\n\n\n\n\nBearer " + token
+	fake := "go-jwt/2\nGET\n\n\n\n\nBearer " + token
 	encoded := strings.NewReplacer("\n", "%0A", " ", "%20", "/", "%2F").Replace(fake)
 	var hostile [][2]string
 	for _, part := range []string{
@@ -85,8 +85,8 @@ func TestVariableOfAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, edit := range map[string]func(string) string{
-		"other tag":     func(s string) string { return strings.Replace(s, "go-jwt/1", "go-jwt/2", 1) },
-		"other content": func(s string) string { return strings.Replace(s, "go-jwt/1\\n", "", 1) },
+		"other tag":     func(s string) string { return strings.Replace(s, "go-jwt/2", "go-jwt/1", 1) },
+		"other content": func(s string) string { return strings.Replace(s, "go-jwt/2\\n", "", 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

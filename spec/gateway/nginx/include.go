@@ -17,9 +17,10 @@ type Map struct {
 // ErrSyntax tells of an include file that is not understood.
 var ErrSyntax = errors.New("nginx include")
 
-// ParseInclude reads the map blocks of an nginx configuration fragment.
+// ParseInclude reads the map blocks of an nginx configuration fragment, and passes
+// over its server blocks.
 func ParseInclude(text string) (map[string]*Map, error) {
-	tokens, err := tokenize(text)
+	tokens, err := tokenize(withoutServers(text))
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +39,28 @@ func ParseInclude(text string) (map[string]*Map, error) {
 		maps[m.Name] = m
 	}
 	return maps, nil
+}
+
+// withoutServers leaves out server blocks, up to the brace that ends them; the Lua
+// in them is not looked at.
+func withoutServers(text string) string {
+	const begin = "\nserver {"
+	for {
+		start := strings.Index(text, begin)
+		if start < 0 {
+			return text
+		}
+		end, depth := start+len(begin), 1
+		for ; end < len(text) && depth > 0; end++ {
+			switch text[end] {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+		}
+		text = text[:start] + text[end:]
+	}
 }
 
 func (m *Map) parseBody(tokens []token) ([]token, error) {

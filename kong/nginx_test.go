@@ -1,0 +1,99 @@
+package kong_test
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"kong-go-jwt/kong"
+)
+
+func nginxConf(t *testing.T, o kong.NginxOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := kong.WriteNginxConf(&b, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The include that is shipped is the one for Kong's own prefix: go generate ./kong.
+func TestShippedNginxConf(t *testing.T) {
+	shipped, err := os.ReadFile("go-jwt.nginx.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(shipped) != nginxConf(t, kong.NginxOptions{Prefix: "/usr/local/kong"}) {
+		t.Error("go-jwt.nginx.conf is not what -nginx-conf prints: go generate ./kong")
+	}
+}
+
+func TestNginxConf(t *testing.T) {
+	text := nginxConf(t, kong.NginxOptions{Prefix: "/p", Edge: true, Headers: []string{"X_Token", "X-User-Name"}})
+	_, clearing, _ := strings.Cut(text, "more_clear_input_headers")
+	clearing, _, _ = strings.Cut(clearing, ";")
+	cleared := strings.Fields(clearing)
+	for _, name := range []string{
+		"X-Consumer-ID", "X_Consumer_ID", "X-Consumer_Custom-ID", "X_Anonymous_Consumer", "X-Credential_Identifier",
+		"x_token", "x_user_name", "x-user_name", "x_user-name",
+	} {
+		if !slices.Contains(cleared, name) {
+			t.Errorf("%s is not cleared", name)
+		}
+	}
+	for _, name := range []string{"x-token", "x-user-name"} { // which may hold a token
+		if slices.Contains(cleared, name) {
+			t.Errorf("%s is cleared", name)
+		}
+	}
+	if n := 4 + 8 + 4 + 4 + 4 + 1 + 3; len(cleared) != n {
+		t.Errorf("%d spellings, want %d", len(cleared), n)
+	}
+	for _, want := range []string{
+		`default "go-jwt/2 edge x-token x-user-name\n`, `\n$http_authorization\n$http_x_token\n$http_x_user_name";`,
+		`listen "unix:/p/sockets/go-jwt";`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if text := nginxConf(t, kong.NginxOptions{Prefix: "/p"}); strings.Contains(text, "more_clear_input_headers") {
+		t.Error("headers are cleared without -edge")
+	}
+}
+
+func TestNginxConfIsRefused(t *testing.T) {
+	many := make([]string, 17)
+	for i := range many {
+		many[i] = strings.Repeat("x", i+1)
+	}
+	for name, tt := range map[string]struct {
+		o    kong.NginxOptions
+		want string
+	}{
+		"relative prefix":  {kong.NginxOptions{Prefix: "kong"}, "-kong-prefix: "},
+		"quote in prefix":  {kong.NginxOptions{Prefix: `/a";`}, "-kong-prefix: "},
+		"variable":         {kong.NginxOptions{Prefix: `/$x`}, "-kong-prefix: "},
+		"newline":          {kong.NginxOptions{Prefix: "/a\nb"}, "-kong-prefix: "},
+		"long prefix":      {kong.NginxOptions{Prefix: "/" + strings.Repeat("x", 100)}, "-kong-prefix: "},
+		"no header's name": {kong.NginxOptions{Prefix: "/p", Headers: []string{"x;y"}}, "-header: "},
+		"empty name":       {kong.NginxOptions{Prefix: "/p", Headers: []string{""}}, "-header: "},
+		"many dashes":      {kong.NginxOptions{Prefix: "/p", Headers: []string{"a-b-c-d-e-f-g-h"}}, "-header: "},
+		"carried anyway":   {kong.NginxOptions{Prefix: "/p", Headers: []string{"Authorization"}}, "-header: "},
+		"twice":            {kong.NginxOptions{Prefix: "/p", Headers: []string{"X-A", "x_a"}}, "-header: "},
+		"edge":             {kong.NginxOptions{Prefix: "/p", Headers: []string{"Edge"}}, "-header: "},
+		"too many":         {kong.NginxOptions{Prefix: "/p", Headers: many}, "-header: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := kong.WriteNginxConf(&b, tt.o); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Errorf("%v", err)
+			}
+			if b.Len() > 0 {
+				t.Error("something was written")
+			}
+		})
+	}
+}

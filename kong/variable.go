@@ -1,0 +1,158 @@
+package kong
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"kong-go-jwt/plugin"
+)
+
+// requestVariable is the nginx variable that holds all that the plugin needs of
+// a request, if the operator has set it up (go-jwt.nginx.conf). Its parts are
+// separated by newlines, which can occur in none of them: nginx refuses control
+// characters in the request line and header values.
+const requestVariable = "go_jwt_request"
+
+// variableVersion is the first word of the first part, which tells the shape of
+// the rest: method, raw query, cookies, Connection, the identity headers run
+// together, Authorization, and the headers that the first part names.
+const (
+	variableVersion = "go-jwt/2"
+	variableParts   = 7 // without those
+	maxCarried      = 16
+)
+
+// alwaysCarried are headers that the variable has without being told.
+var alwaysCarried = []string{"authorization", "connection", "cookie"}
+
+// carried is what the first part tells. It is read-only.
+type carried struct {
+	// edge: nginx removes what clients send as identity headers, in every spelling.
+	edge bool
+	// headers are carried too, named in lower case with dashes. Of their
+	// spellings with underscores, nginx removes what clients send.
+	headers []string
+}
+
+// tag returns the first part.
+func (c *carried) tag() string {
+	words := []string{variableVersion}
+	if c.edge {
+		words = append(words, "edge")
+	}
+	return strings.Join(append(words, c.headers...), " ")
+}
+
+// parseCarried is the reverse of tag; nil: it was made by another version.
+func parseCarried(tag string) *carried {
+	words := strings.Split(tag, " ")
+	if words[0] != variableVersion {
+		return nil
+	}
+	c := &carried{headers: words[1:]}
+	if len(c.headers) > 0 && c.headers[0] == "edge" {
+		c.edge, c.headers = true, c.headers[1:]
+	}
+	if len(c.headers) > maxCarried {
+		return nil
+	}
+	return c
+}
+
+// part returns which part of the variable holds the header of that name; 0: none.
+func (c *carried) part(header string) int {
+	header = dashed(header)
+	if header == "authorization" {
+		return variableParts - 1
+	}
+	if i := slices.Index(c.headers, header); i >= 0 {
+		return variableParts + i
+	}
+	return 0
+}
+
+// dashed returns a header's name in lower case and without underscores.
+func dashed(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+// cover is what a variable that carries of is worth to an instance.
+type cover struct {
+	of     *carried
+	enough bool  // but for odd requests
+	parts  []int // that hold the headers of headerNames
+}
+
+// coverBy tells what a variable that carries c is worth.
+func (r *reads) coverBy(c *carried) *cover {
+	if s := r.covered.Load(); s != nil && s.of == c {
+		return s
+	}
+	s := &cover{of: c, enough: true}
+	for _, name := range r.headerNames {
+		s.parts = append(s.parts, c.part(name))
+		s.enough = s.enough && c.part(name) > 0
+	}
+	for _, name := range r.claimed {
+		s.enough = s.enough && c.part(name) >= variableParts
+	}
+	r.covered.Store(s)
+	return s
+}
+
+// fromVariable fills a request from the variable's value, whose first part has
+// told what by is. others tells that there are headers that may be disguised
+// identity headers. It reports false for good if the value does not hold all, or
+// is not to be relied on, since a part holds a newline, or a comma that may join
+// several headers.
+func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (others, good bool) {
+	if !by.enough {
+		return false, false
+	}
+	var most [variableParts + maxCarried][]byte
+	parts := most[:variableParts+len(by.of.headers)]
+	for i := range parts {
+		part, rest, more := bytes.Cut(value, []byte("\n"))
+		if last := i == len(parts)-1; more == last {
+			return false, false
+		}
+		parts[i], value = part, rest
+	}
+	to.Method, to.Query, to.Cookie, to.Connection = parts[1], parts[2], parts[3], parts[4]
+	to.Headers = to.Headers[:0]
+	for _, i := range by.parts {
+		if i >= variableParts && bytes.IndexByte(parts[i], ',') >= 0 {
+			return false, false
+		}
+		to.Headers = append(to.Headers, parts[i])
+	}
+	return r.identifying != nil && !by.of.edge && len(parts[5]) > 0, true
+}
+
+// variable is the first part of the nginx variable and what it tells; nil: it is
+// not set up, or cannot be used.
+type variable struct {
+	tag string
+	of  *carried
+}
+
+// hasVariable tells whether r is served by the nginx variable. Until one was seen
+// it is tried.
+func (s *Server) hasVariable(r *reads) bool {
+	v := s.variable.Load()
+	return v == nil || v.of != nil && r.coverBy(v.of).enough
+}
+
+// carriedBy returns what the variable carries by the first part of its value; nil
+// if it cannot be used, which is told once.
+func (s *Server) carriedBy(value []byte) *carried {
+	tag, _, _ := bytes.Cut(value, []byte("\n"))
+	if v := s.variable.Load(); v != nil && v.tag == string(tag) {
+		return v.of
+	}
+	v := &variable{tag: string(tag), of: parseCarried(string(tag))}
+	if old := s.variable.Swap(v); v.of == nil && len(value) > 0 && (old == nil || old.of != nil) {
+		s.log.Warn("nginx variable is of another version of go-jwt and is not used: make a new include by go-jwt -nginx-conf",
+			"variable", requestVariable, "want", variableVersion)
+	}
+	return v.of
+}
