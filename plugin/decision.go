@@ -32,7 +32,7 @@ func (d *decision) good(now time.Time, epoch uint64) bool {
 	return now.UnixNano() < d.until &&
 		d.validity.holds(wholeSeconds(now)) &&
 		(d.credential == nil || d.credential.good(now, epoch)) &&
-		(d.key == nil || !d.key.retired.Load()) &&
+		(d.key == nil || d.key.good(now)) &&
 		(d.consumer == nil || d.consumer.good(now, epoch)) &&
 		(!d.unmatched || d.epoch == epoch)
 }

@@ -128,6 +128,18 @@ func TestIssuersKeys(t *testing.T) {
 	expect(t, w.decide(t, e, tok), message(503, "Credentials cannot be looked up at the moment"))
 }
 
+// A remembered decision asks for its key again when that is due.
+func TestKeyIsAskedForAgain(t *testing.T) {
+	w, token := issuing(t)
+	e := w.engine(t, fmt.Sprintf(issuerConfig, "", ""))
+	tok := token(`,"kid":"k1"`, `,"sub":"alice"`)
+	expect(t, w.decide(t, e, tok), "accepted id-1 alice alice")
+	w.published["https://idp"][0].AskAgain(start.Add(10 * time.Second))
+	expect(t, w.decide(t, e, tok), "remembered id-1 alice alice")
+	w.pass(10 * time.Second)
+	expect(t, w.decide(t, e, tok), "accepted id-1 alice alice")
+}
+
 func TestIssuersKeyForAnotherAlgorithm(t *testing.T) {
 	w, token := issuing(t)
 	w.published["https://idp"][0].Algorithm = "ES384"

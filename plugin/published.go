@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // KeySets gives access to the keys that issuers publish (RFC 7517). It is safe
@@ -30,14 +31,25 @@ type KeySet interface {
 }
 
 // PublishedKey is a public key out of a JWK Set that may verify signatures.
-// Only Retire changes it.
+// Only Retire and AskAgain change it.
 type PublishedKey struct {
 	KeyID     string
 	Algorithm string // the JWK's "alg"; "": any that is fit for the key
 	Key       any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	retired   atomic.Bool
+	askAgain  atomic.Int64 // nanoseconds since 1970; 0: see AskAgain
 }
 
 // Retire tells that the issuer publishes the key no more, or that this cannot
 // be known any more. What rests on it is void from now on.
 func (k *PublishedKey) Retire() { k.retired.Store(true) }
+
+// AskAgain tells that what rests on the key must ask its set for it again from
+// that time on. Without it, the set retires the key by itself.
+func (k *PublishedKey) AskAgain(from time.Time) { k.askAgain.Store(from.UnixNano()) }
+
+// good tells whether what rests on the key stands.
+func (k *PublishedKey) good(now time.Time) bool {
+	from := k.askAgain.Load()
+	return !k.retired.Load() && (from == 0 || now.UnixNano() < from)
+}

@@ -18,13 +18,15 @@ var (
 )
 
 // set is the keys of one issuer. One goroutine, [set.run], fetches; who needs a
-// key that is not known asks it to, and waits.
+// key that is not known asks it to, and waits. With Options.OnDemand there is a
+// goroutine for each fetch instead, and only then.
 type set struct {
 	o       *Options
 	fetcher *fetcher
 	from    source
 	report  report
 	wake    chan struct{} // tells run that a flight was asked for
+	ask     func()        // has the flight begun that was asked for
 	stop    context.CancelFunc
 	users   int // held by Sets.mu
 
@@ -34,6 +36,8 @@ type set struct {
 	flight *flight   // the fetch that is under way or asked for; nil: none
 	asked  time.Time // when the last fetch was asked for
 	good   time.Time // when the last good fetch ended
+	due    time.Time // when the next fetch is
+	failed int       // how many fetches have failed since
 	err    error     // of the last fetch
 	closed bool
 }
@@ -52,14 +56,13 @@ func newSet(o *Options, f *fetcher, from source) *set {
 		o: o, fetcher: f, from: from,
 		report: newReport(o, from),
 		wake:   make(chan struct{}, 1),
-		flight: newFlight(),
 	}
 }
 
 // Keys implements [plugin.KeySet].
 func (s *set) Keys(ctx context.Context, keyID string) ([]*plugin.PublishedKey, error) {
 	keys, known := s.known(keyID)
-	if known {
+	if known && !s.mustRefresh() {
 		return keys, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
@@ -72,10 +75,12 @@ func (s *set) Keys(ctx context.Context, keyID string) ([]*plugin.PublishedKey, e
 		select {
 		case <-f.done:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("jwks: waiting for keys: %w", ctx.Err())
 		}
 		if keys, known = s.known(keyID); known {
 			return keys, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("jwks: waiting for keys: %w", ctx.Err())
 		}
 		if f.err != nil {
 			return nil, f.err
@@ -102,6 +107,16 @@ func (s *set) known(keyID string) (keys []*plugin.PublishedKey, known bool) {
 	}
 	keys = now.byID[keyID]
 	return keys, len(keys) > 0
+}
+
+// mustRefresh tells whether who asks has to see to it that keys are fetched.
+func (s *set) mustRefresh() bool {
+	if !s.o.OnDemand {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.o.Now().Before(s.due)
 }
 
 // failure says why nothing can be known of the keys; nil if what is known is
@@ -134,11 +149,12 @@ func (s *set) join() (f *flight, last bool) {
 		return s.flight, !s.flight.started
 	}
 	now := s.o.Now()
-	if !s.asked.IsZero() && now.Sub(s.asked) < s.o.MinInterval {
+	isDue := s.o.OnDemand && !now.Before(s.due)
+	if !isDue && !s.asked.IsZero() && now.Sub(s.asked) < s.o.MinInterval {
 		return nil, true
 	}
 	s.asked, s.flight = now, newFlight()
-	s.wake <- struct{}{}
+	s.ask()
 	return s.flight, true
 }
 
@@ -158,15 +174,27 @@ func (s *set) begin() *flight {
 	return s.flight
 }
 
-// finish tells all that wait for f what has come of it.
-func (s *set) finish(f *flight, err error) {
+// finish tells all that wait for f what has come of it: keys that are good for
+// lifetime, or an error. It returns when the next fetch is due.
+func (s *set) finish(f *flight, lifetime time.Duration, err error) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flight, s.err, f.err = nil, err, err
+	now := s.o.Now()
+	wait := min(lifetime, s.o.Stale/2)
 	if err == nil {
-		s.good = s.o.Now()
+		s.good, s.failed = now, 0
+	} else {
+		s.failed++
+		wait = backoff(s.failed, s.o.Refresh)
 	}
+	wait = sooner(wait)
+	s.due = now.Add(wait)
+	if last := s.current.Load(); last != nil && s.o.OnDemand {
+		last.askAgain(s.due)
+	}
+	s.flight, s.err, f.err = nil, err, err
 	close(f.done)
+	return wait
 }
 
 // run fetches, again and again, until ctx is done.
@@ -174,21 +202,14 @@ func (s *set) run(ctx context.Context) {
 	defer s.end()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for failed := 0; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-s.wake:
 		}
-		lifetime, err := s.refresh(ctx)
-		if err != nil {
-			failed++
-			lifetime = backoff(failed, s.o.Refresh)
-		} else {
-			failed = 0
-		}
-		timer.Reset(sooner(lifetime))
+		timer.Reset(s.refresh(ctx))
 	}
 }
 
@@ -197,7 +218,7 @@ func (s *set) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed, s.err = true, errClosed
-	if s.flight != nil {
+	if s.flight != nil && !s.flight.started {
 		s.flight.err = errClosed
 		close(s.flight.done)
 		s.flight = nil
@@ -208,10 +229,11 @@ func (s *set) end() {
 	s.fetcher.client.CloseIdleConnections()
 }
 
-// refresh fetches the keys, and tells for how long they are good.
-func (s *set) refresh(ctx context.Context) (time.Duration, error) {
+// refresh fetches the keys, and tells when the next fetch is due.
+func (s *set) refresh(ctx context.Context) time.Duration {
 	f := s.begin()
 	found, err := s.fetcher.fetch(ctx, s.from)
+	var lifetime time.Duration
 	switch {
 	case ctx.Err() != nil:
 		err = errClosed
@@ -219,16 +241,15 @@ func (s *set) refresh(ctx context.Context) (time.Duration, error) {
 		err = fmt.Errorf("jwks: %w", err)
 	default:
 		s.publish(found.keys)
+		lifetime = found.lifetime
 	}
-	s.finish(f, err)
-	if errors.Is(err, errClosed) {
-		return 0, err
+	if s.o.OnDemand { // none would survive until the next one
+		s.fetcher.client.CloseIdleConnections()
 	}
-	s.report.fetched(found, err)
-	if err != nil {
-		return 0, err
+	if !errors.Is(err, errClosed) {
+		s.report.fetched(found, err)
 	}
-	return min(found.lifetime, s.o.Stale/2), nil
+	return s.finish(f, lifetime, err)
 }
 
 // publish makes keys those that are known. Of those that were, the same ones

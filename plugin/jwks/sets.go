@@ -43,6 +43,10 @@ type Options struct {
 	MaxBytes int64
 	// MaxKeys is how many keys a set may hold, fit or not. 0: 100.
 	MaxKeys int
+	// OnDemand is for a process that is stopped between requests, as on AWS
+	// Lambda: keys are only fetched while somebody asks for them, who waits, and
+	// what rests on them asks again when it is time to.
+	OnDemand bool
 
 	Now func() time.Time // nil: [time.Now]
 	Log *slog.Logger     // nil: nothing is logged
@@ -115,11 +119,20 @@ func (s *Sets) Open(issuer, jwksURI string) plugin.KeySet {
 func (s *Sets) start(shared *set) {
 	ctx, stop := context.WithCancel(context.Background())
 	shared.stop = stop
-	if s.closed {
+	switch {
+	case s.closed:
 		shared.end()
-		return
+	case s.o.OnDemand:
+		shared.ask = func() { s.running.Go(func() { shared.refresh(ctx) }) }
+		shared.stop = func() {
+			stop()
+			shared.end()
+		}
+	default:
+		shared.ask = func() { shared.wake <- struct{}{} }
+		shared.flight = newFlight() // run begins with a fetch
+		s.running.Go(func() { shared.run(ctx) })
 	}
-	s.running.Go(func() { shared.run(ctx) })
 }
 
 // opened is a set as one of its users sees it.

@@ -42,6 +42,17 @@ func (s *snapshot) renew(found []*plugin.PublishedKey, until time.Time) (next *s
 	return next, gone
 }
 
+// askAgain has what rests on the keys ask for them again at due, or when they
+// are too old if that is sooner.
+func (s *snapshot) askAgain(due time.Time) {
+	if s.until.Before(due) {
+		due = s.until
+	}
+	for _, k := range s.keys {
+		k.AskAgain(due)
+	}
+}
+
 func same(a, b *plugin.PublishedKey) bool {
 	key, ok := a.Key.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && a.KeyID == b.KeyID && a.Algorithm == b.Algorithm && key.Equal(b.Key)
