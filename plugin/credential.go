@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -16,6 +17,25 @@ type Credential struct {
 	Secret     string
 	PublicKey  string // PEM
 	ConsumerID string // id or, from the plugin's configuration, username
+}
+
+// CheckKey tells what is wrong with the credential's key or, where it can be used,
+// whether it is a secret that is shorter than the hash (RFC 7518 section 3.2). The
+// error holds nothing of the key.
+func (cr *Credential) CheckKey(secretIsBase64 bool) (weak bool, err error) {
+	v, err := newVerifier(cr, secretIsBase64)
+	if err != nil {
+		return false, err
+	}
+	return v.weak(), nil
+}
+
+// keyField is the field of a configured credential that holds its key.
+func keyField(algorithm string) string {
+	if strings.HasPrefix(algorithm, "HS") {
+		return "secret"
+	}
+	return "public_key"
 }
 
 // CredentialSource looks credentials up.

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -39,8 +38,9 @@ type guest struct {
 	answer   Answer
 }
 
-// NewEngine returns an engine for c. The error names the field at fault. Close
-// must be called when the engine is done with.
+// NewEngine returns an engine for c. The error is a [schema.FieldError], or joins
+// several, where fields are at fault. Close must be called when the engine is done
+// with.
 func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	e := &Engine{
 		c: c, s: s, id: s.engines.Add(1),
@@ -48,17 +48,15 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		own:     make(map[string][]*entry[knownCredential], len(c.Credentials)),
 		issuers: make(map[string]*issuer, len(c.Issuers)),
 	}
+	var faults []error
 	for i, cr := range c.Credentials {
 		k := &knownCredential{log: s.o.Log, own: true, Credential: Credential{
 			ID: cr.Key, Key: cr.Key, Algorithm: cr.Algorithm,
 			Secret: cr.Secret, PublicKey: cr.PublicKey, ConsumerID: cr.Consumer,
 		}}
 		if _, err := k.verifier(c.SecretIsBase64); err != nil {
-			field := "public_key"
-			if strings.HasPrefix(cr.Algorithm, "HS") {
-				field = "secret"
-			}
-			return nil, fmt.Errorf("config.credentials[%d].%s: %w", i+1, field, err)
+			path := fmt.Sprintf("config.credentials[%d].%s", i+1, keyField(cr.Algorithm))
+			faults = append(faults, &schema.FieldError{Path: path, Problem: err.Error()})
 		}
 		k.position = i + 1
 		e.own[cr.Key] = append(e.own[cr.Key], &entry[knownCredential]{value: k, permanent: true})
@@ -70,10 +68,15 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		for _, is := range named.PerTenant() {
 			keys, err := s.open(&is)
 			if err != nil {
-				return nil, fmt.Errorf("config.issuers[%d].jwks: %w", i+1, err)
+				faults = append(faults, &schema.FieldError{Path: fmt.Sprintf("config.issuers[%d].jwks", i+1), Problem: err.Error()})
+				break
 			}
 			e.issuers[is.Issuer] = &issuer{Issuer: is, keys: keys}
 		}
+	}
+	if len(faults) > 0 {
+		e.Close()
+		return nil, errors.Join(faults...)
 	}
 	var none *Identity
 	e.unidentified = s.o.Encode(&Grant{Headers: append(none.Headers(), claimHeaders(c, nil)...)})

@@ -144,7 +144,7 @@ func decodeSecret(s []byte) ([]byte, bool) {
 func parsePublicKey(text []byte) (any, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("public key is not PEM")
+		return nil, errors.New("not a PEM public key")
 	}
 	switch block.Type {
 	case "PUBLIC KEY":

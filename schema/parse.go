@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -24,7 +25,16 @@ func Parse(data []byte) (*Config, error) {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return nil, fmt.Errorf("config: not a JSON object: %w", err)
 	}
-	out, errs := checkRecord(Fields(), in, "config")
+	return parse(in, false)
+}
+
+// Check is Parse for a configuration as its author wrote it: it also refuses
+// what Kong refuses before the plugin sees it, which is options that there are
+// not, and null for a required one. The error is a [FieldError], or joins several.
+func Check(in map[string]any) (*Config, error) { return parse(in, true) }
+
+func parse(in map[string]any, strict bool) (*Config, error) {
+	out, errs := checkRecord(Fields(), in, "config", strict)
 	if len(errs) == 0 {
 		errs = append(errs, checkTogether(out)...)
 	}
@@ -46,30 +56,49 @@ func Parse(data []byte) (*Config, error) {
 	return c, nil
 }
 
-func checkRecord(fields []Field, in map[string]any, path string) (out map[string]any, errs []error) {
+func checkRecord(fields []Field, in map[string]any, path string, strict bool) (out map[string]any, errs []error) {
 	out = make(map[string]any, len(fields))
+	if strict {
+		errs = unknown(fields, in, path, true)
+	}
 	for i := range fields {
 		f := &fields[i]
-		v := in[f.Name]
+		v, given := in[f.Name]
+		null := given && v == nil && strict
 		if v == nil {
 			v = f.Default
 		}
-		if v == nil {
-			if f.Required {
-				errs = append(errs, fmt.Errorf("%s.%s: required field missing", path, f.Name))
-			}
+		if f.Required && (v == nil || null) {
+			errs = append(errs, fault(path+"."+f.Name, "required field missing"))
 			continue
 		}
-		checked, es := f.check(v, path+"."+f.Name)
+		if v == nil {
+			continue
+		}
+		checked, es := f.check(v, path+"."+f.Name, strict)
 		out[f.Name], errs = checked, append(errs, es...)
 	}
 	return out, errs
 }
 
+// unknown refuses the fields that are not in the table; in what Kong sends, its
+// own are among them.
+func unknown(fields []Field, in map[string]any, path string, strict bool) (errs []error) {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if !strict && kongs(name) {
+			continue
+		}
+		if !slices.ContainsFunc(fields, func(f Field) bool { return f.Name == name }) {
+			errs = append(errs, &FieldError{Path: path, Unknown: name, Problem: fmt.Sprintf("unknown field %q", name)})
+		}
+	}
+	return errs
+}
+
 // check returns v as it is to be used, or why it is refused.
-func (f *Field) check(v any, path string) (any, []error) {
+func (f *Field) check(v any, path string, strict bool) (any, []error) {
 	refuse := func(format string, args ...any) (any, []error) {
-		return nil, []error{fmt.Errorf("%s: "+format, append([]any{path}, args...)...)}
+		return nil, []error{fault(path, format, args...)}
 	}
 	switch f.Type {
 	case String:
@@ -102,18 +131,16 @@ func (f *Field) check(v any, path string) (any, []error) {
 		}
 		return n, nil
 	case Set, Array:
-		return f.checkList(v, path)
+		return f.checkList(v, path, strict)
 	case Record:
 		m, ok := v.(map[string]any)
 		if !ok {
 			return refuse("expected a record")
 		}
-		for name := range m {
-			if !kongs(name) && !slices.ContainsFunc(f.Fields, func(f Field) bool { return f.Name == name }) {
-				return refuse("unknown field %q", name)
-			}
+		if errs := unknown(f.Fields, m, path, strict); !strict && errs != nil {
+			return nil, errs[:1]
 		}
-		return checkRecord(f.Fields, m, path)
+		return checkRecord(f.Fields, m, path, strict)
 	}
 	return refuse("unknown type %q in the table", f.Type)
 }
@@ -122,7 +149,7 @@ func (f *Field) check(v any, path string) (any, []error) {
 // resolved vault references, and names of two underscores.
 func kongs(name string) bool { return name == "$refs" || strings.HasPrefix(name, "__") }
 
-func (f *Field) checkList(v any, path string) (any, []error) {
+func (f *Field) checkList(v any, path string, strict bool) (any, []error) {
 	list, ok := v.([]any)
 	switch w := v.(type) {
 	case []string: // a default
@@ -134,15 +161,15 @@ func (f *Field) checkList(v any, path string) (any, []error) {
 		ok = len(w) == 0
 	}
 	if !ok {
-		return nil, []error{fmt.Errorf("%s: expected a %s", path, f.Type)}
+		return nil, []error{fault(path, "expected a %s", f.Type)}
 	}
 	if len(list) < f.LenMin {
-		return nil, []error{fmt.Errorf("%s: length must be at least %d", path, f.LenMin)}
+		return nil, []error{fault(path, "length must be at least %d", f.LenMin)}
 	}
 	out := make([]any, 0, len(list))
 	var errs []error
 	for i, e := range list {
-		checked, es := f.Elements.check(e, fmt.Sprintf("%s[%d]", path, i+1))
+		checked, es := f.Elements.check(e, fmt.Sprintf("%s[%d]", path, i+1), strict)
 		errs = append(errs, es...)
 		if f.Type == Set && slices.Contains(out, checked) {
 			continue // as Kong's sets do
@@ -169,7 +196,7 @@ func checkTogether(out map[string]any) (errs []error) {
 		n, _ := number(out[c.If])
 		set, ok := out[c.Then].([]any)
 		if ok && n > 0 && !slices.Contains(set, any(c.Contains)) {
-			errs = append(errs, fmt.Errorf("config.%s: expected to contain: %s (config.%s is set)", c.Then, c.Contains, c.If))
+			errs = append(errs, fault("config."+c.Then, "expected to contain: %s (config.%s is set)", c.Contains, c.If))
 		}
 	}
 	return errs
@@ -187,19 +214,19 @@ func (c *Config) check() error {
 		path := fmt.Sprintf("config.credentials[%d]", i+1)
 		switch others := sameKey[cr.Key]; {
 		case len(others) == maxSameKey:
-			errs = append(errs, fmt.Errorf("%s.key: more than %d credentials have the same key", path, maxSameKey))
+			errs = append(errs, fault(path+".key", "more than %d credentials have the same key", maxSameKey))
 		case len(others) > 0 && others[0].Consumer != cr.Consumer:
-			errs = append(errs, fmt.Errorf("%s.consumer: another credential with the same key belongs to another consumer", path))
+			errs = append(errs, fault(path+".consumer", "another credential with the same key belongs to another consumer"))
 		case slices.Contains(others, cr):
-			errs = append(errs, fmt.Errorf("%s: the same credential is there twice", path))
+			errs = append(errs, fault(path, "the same credential is there twice"))
 		}
 		sameKey[cr.Key] = append(sameKey[cr.Key], cr)
 		symmetric := strings.HasPrefix(cr.Algorithm, "HS")
 		if symmetric && cr.Secret == "" {
-			errs = append(errs, fmt.Errorf("%s.secret: required field missing (algorithm %s)", path, cr.Algorithm))
+			errs = append(errs, fault(path+".secret", "required field missing (algorithm %s)", cr.Algorithm))
 		}
 		if !symmetric && cr.PublicKey == "" {
-			errs = append(errs, fmt.Errorf("%s.public_key: required field missing (algorithm %s)", path, cr.Algorithm))
+			errs = append(errs, fault(path+".public_key", "required field missing (algorithm %s)", cr.Algorithm))
 		}
 	}
 	errs = append(errs, c.checkIssuers()...)
@@ -207,10 +234,10 @@ func (c *Config) check() error {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
 		name := strings.ReplaceAll(strings.ToLower(h.Header), "_", "-")
 		if slices.Contains(reservedHeaders(), name) || strings.HasPrefix(name, "x-forwarded-") {
-			errs = append(errs, fmt.Errorf("%s: this header has a meaning of its own", path))
+			errs = append(errs, fault(path, "this header has a meaning of its own"))
 		}
 		if slices.ContainsFunc(c.ClaimsToHeaders[:i], func(o ClaimHeader) bool { return strings.EqualFold(o.Header, h.Header) }) {
-			errs = append(errs, fmt.Errorf("%s: another claim goes into the same header", path))
+			errs = append(errs, fault(path, "another claim goes into the same header"))
 		}
 	}
 	return errors.Join(errs...)
@@ -220,7 +247,7 @@ func (c *Config) checkIssuers() (errs []error) {
 	seen := make(map[string]bool, len(c.Issuers))
 	for i, is := range c.Issuers {
 		refuse := func(field, format string, args ...any) {
-			errs = append(errs, fmt.Errorf("config.issuers[%d].%s: "+format, append([]any{i + 1, field}, args...)...))
+			errs = append(errs, fault(fmt.Sprintf("config.issuers[%d].%s", i+1, field), format, args...))
 		}
 		for _, one := range is.PerTenant() {
 			if seen[one.Issuer] {

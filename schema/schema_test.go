@@ -144,6 +144,10 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 			if _, got := parse(t, config); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
+			_, err := schema.Parse([]byte(config))
+			if fields, others := schema.FieldErrors(err); len(fields) != 1 || others != nil {
+				t.Errorf("go-jwt check finds no line for it: %v, %v", fields, others)
+			}
 		})
 	}
 }

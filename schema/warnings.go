@@ -1,0 +1,46 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Warnings tells what of a configuration works, and is hardly what was meant.
+// It is in the plugin's log when the configuration is first used, and told by
+// "go-jwt check".
+func (c *Config) Warnings() []*FieldError {
+	var w []*FieldError
+	warn := func(field, problem string) {
+		w = append(w, &FieldError{Path: "config." + field, Problem: problem})
+	}
+	onlyIssuers := len(c.Issuers) > 0 && len(c.Credentials) == 0 // of their tokens, exp is always verified
+	switch verified := slices.Contains(c.ClaimsToVerify, "exp"); {
+	case verified || onlyIssuers:
+	case c.MaximumExpiration > 0:
+		warn("maximum_expiration", "exp is not in claims_to_verify: tokens that have expired are accepted")
+	default:
+		warn("claims_to_verify", "exp is not in it: tokens never expire")
+	}
+	if len(c.URIParamNames)+len(c.CookieNames)+len(c.HeaderNames) == 0 {
+		warn("header_names", "a token is looked for nowhere: uri_param_names and cookie_names are empty too")
+	}
+	if len(c.LogClaims) > 0 && !c.LogSerialize {
+		warn("log_claims", "nothing is logged without log_serialize")
+	}
+	if c.Anonymous == "" && len(c.AnonymousOn) == 1 {
+		warn("anonymous_on", "has no effect without anonymous")
+	}
+	for i, cr := range c.Credentials {
+		if c.HasIssuer(cr.Key) && c.KeyClaimName == "iss" {
+			warn(fmt.Sprintf("credentials[%d].key", i+1), "is never used: the same iss is one of issuers")
+		}
+	}
+	return w
+}
+
+// HasIssuer tells whether tokens with that iss are verified with published keys.
+func (c *Config) HasIssuer(iss string) bool {
+	return slices.ContainsFunc(c.Issuers, func(is Issuer) bool {
+		return slices.ContainsFunc(is.PerTenant(), func(one Issuer) bool { return one.Issuer == iss })
+	})
+}

@@ -1,0 +1,58 @@
+package schema_test
+
+import (
+	"testing"
+
+	"kong-go-jwt/schema"
+)
+
+func TestWarnings(t *testing.T) {
+	const issued = `"issuers":[{"issuer":"https://a"}]`
+	for config, want := range map[string]string{
+		`{"claims_to_verify":["exp"]}`: "",
+		`{` + issued + `}`:             "",
+		`{}`:                           "config.claims_to_verify: exp is not in it: tokens never expire",
+		`{"claims_to_verify":["nbf"]}`: "config.claims_to_verify: exp is not in it: tokens never expire",
+		`{"maximum_expiration":60}`:    "config.maximum_expiration: exp is not in claims_to_verify: tokens that have expired are accepted",
+		`{"claims_to_verify":["exp"],"uri_param_names":[],"header_names":[]}`:                                         "config.header_names: a token is looked for nowhere: uri_param_names and cookie_names are empty too",
+		`{"claims_to_verify":["exp"],"log_claims":[["sub"]]}`:                                                         "config.log_claims: nothing is logged without log_serialize",
+		`{"claims_to_verify":["exp"],"anonymous_on":["missing"]}`:                                                     "config.anonymous_on: has no effect without anonymous",
+		`{"claims_to_verify":["exp"],` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`: "config.credentials[1].key: is never used: the same iss is one of issuers",
+	} {
+		t.Run(config, func(t *testing.T) {
+			c, err := schema.Parse([]byte(config))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, w := range c.Warnings() {
+				got += w.Error()
+			}
+			if got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+// What Kong refuses before the plugin sees it.
+func TestCheckRefusesWhatKongDoes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		config map[string]any
+		want   string
+	}{
+		"unknown option":   {map[string]any{"ttl_cache": 5}, `config: unknown field "ttl_cache"`},
+		"null":             {map[string]any{"run_on_preflight": nil}, "config.run_on_preflight: required field missing"},
+		"null, not needed": {map[string]any{"anonymous": nil}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			if _, err := schema.Check(tt.config); err != nil {
+				got = err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
