@@ -31,13 +31,21 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-bench: build ## measure the engine, and events over the socket, beside a plain go-pdk plugin
+bench: build $(if $(BASE),bin/base/go-jwt) ## measure the engine, and events over the socket, beside a plain go-pdk plugin and BASE, an earlier binary or commit
 	$(BUILD) -o bin/baseline ./spec/baseline
 	$(BUILD) -o bin/bench ./spec/bench
 	go test -run '^$$' -bench . -benchtime 1s ./plugin
-	bin/bench -plugin bin/go-jwt -baseline bin/baseline
-	bin/bench -plugin bin/go-jwt -baseline bin/baseline -work 20us
+	bin/bench -plugin bin/go-jwt -plain bin/baseline $(if $(BASE),-base bin/base/go-jwt)
+	bin/bench -plugin bin/go-jwt -plain bin/baseline $(if $(BASE),-base bin/base/go-jwt) -paced
 	bin/bench -plugin bin/go-jwt -memory
+
+.PHONY: bin/base/go-jwt
+bin/base/go-jwt:
+	@mkdir -p bin/base
+	@if [ -f "$(BASE)" ]; then cp "$(BASE)" $@; else set -e; \
+		dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+		git archive "$(BASE)" | tar -x -C "$$dir"; \
+		out=$$PWD/$@; cd "$$dir"; $(BUILD) -o "$$out" .; fi
 
 soak: build ## keep it under load and faults for SOAKTIME (30m), checking every answer, then flood it (FLOOD tokens of each kind)
 	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64

@@ -1,11 +1,17 @@
 // Bench drives plugin binaries over their sockets, as Kong does, and prints what
 // an event costs: the command behind "make bench".
 //
-//	go run ./spec/bench -plugin ./bin/go-jwt -baseline ./bin/baseline
+//	go run ./spec/bench -plugin ./bin/go-jwt -plain ./bin/baseline
 //
 // It plays one nginx worker (GOMAXPROCS is 1) that has as many requests under
-// way as there are connections. Everything of one table is measured in one run,
-// so that ratios can be compared; absolute figures belong to the machine.
+// way as there are connections, and with -paced takes as long for each call as a
+// real one. Binaries that are compared are measured by turns in one run: ratios
+// can be relied on, absolute figures belong to the machine.
+//
+// "CPU µs" is the plugin process's user and system time for an event. "Kong µs" is
+// what an event costs Kong's worker by the table in cost.go, that is, by the calls
+// that are made, and "of bundled" what the bundled plugin costs it divided by that:
+// the ratio of requests a second while the worker is what they wait for.
 package main
 
 import (
@@ -21,11 +27,12 @@ import (
 func main() {
 	o := options{}
 	flag.StringVar(&o.plugin, "plugin", "", "the go-jwt `binary`")
-	flag.StringVar(&o.baseline, "baseline", "", "a plain go-pdk plugin's `binary` to compare with; empty: none")
+	flag.StringVar(&o.base, "base", "", "an earlier go-jwt `binary` to compare with; empty: none")
+	flag.StringVar(&o.plain, "plain", "", "a plain go-pdk plugin's `binary` to compare with; empty: none")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each line is measured")
 	flag.DurationVar(&o.warmUp, "warm-up", 2*time.Second, "how long it runs before")
 	flag.BoolVar(&o.memory, "memory", false, "measure memory with many distinct tokens instead")
-	flag.DurationVar(&o.work, "work", 0, "how long this side works on each call of an event, as Kong's Lua code does (some 20µs); 0: no longer than it takes")
+	flag.BoolVar(&o.paced, "paced", false, "spend as much CPU time on each call as a real Kong's worker does")
 	flag.StringVar(&o.only, "only", "", "measure only lines whose name contains this")
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
@@ -35,11 +42,10 @@ func main() {
 }
 
 type options struct {
-	plugin, baseline string
-	duration, warmUp time.Duration
-	memory           bool
-	work             time.Duration
-	only             string
+	plugin, base, plain string
+	duration, warmUp    time.Duration
+	memory, paced       bool
+	only                string
 }
 
 func run(ctx context.Context, o options) error {

@@ -1,14 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"log"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,108 +17,114 @@ import (
 	"kong-go-jwt/spec/gateway/pluginserver"
 )
 
-// line is one line of the table.
-type line struct {
-	name, binary string
-	args         []string
-	config       string
-	connections  int
-	request      *pdk
-	refused      bool
-}
+// subject is a plugin binary under measurement, with what was seen of it.
+type subject struct {
+	name, binary, config string
+	request              *pdk
 
-// sample is what the kernel counts of a process.
-type sample struct {
-	cpu           time.Duration
-	reads, writes int64
-	switches      int64
-	rss           int64 // bytes
-}
-
-func (s sample) minus(t sample) sample {
-	return sample{s.cpu - t.cpu, s.reads - t.reads, s.writes - t.writes, s.switches - t.switches, s.rss}
+	process   *process
+	worker    worker
+	used      sample
+	took      time.Duration
+	latencies []time.Duration
 }
 
 func measureEvents(ctx context.Context, w *world, o options, out io.Writer) error {
-	admin := []string{"-admin-url", w.admin.URL}
-	tokens := map[string]string{}
-	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
-		var err error
-		if tokens[algorithm], err = w.token(algorithm, 1); err != nil {
-			return err
-		}
+	lines, err := w.lines()
+	if err != nil {
+		return err
 	}
-	bad := tokens["HS256"][:len(tokens["HS256"])-4] + "AAAA"
-	lines := []line{}
-	for _, n := range []int{1, 16, 64} {
-		lines = append(lines,
-			line{name: "HS256, variable", binary: o.plugin, args: admin, connections: n, request: newPDK(tokens["HS256"], true)},
-			line{name: "HS256, 13 headers", binary: o.plugin, args: admin, connections: n, request: newPDK(tokens["HS256"], false)},
-			line{name: "baseline HS256", binary: o.baseline, args: admin, connections: n, request: newPDK(tokens["HS256"], false)})
-	}
-	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
-		lines = append(lines,
-			line{name: algorithm + ", variable", binary: o.plugin, args: admin, connections: 16, request: newPDK(tokens[algorithm], true)},
-			line{name: algorithm + ", uncached", binary: o.plugin, args: admin, config: `{"cache_ttl":0}`, connections: 16, request: newPDK(tokens[algorithm], true)},
-			line{name: "baseline " + algorithm, binary: o.baseline, args: admin, connections: 16, request: newPDK(tokens[algorithm], false)})
-	}
-	lines = append(lines,
-		line{name: "bad signature, variable", binary: o.plugin, args: admin, connections: 16, request: newPDK(bad, true), refused: true},
-		line{name: "baseline bad signature", binary: o.baseline, args: admin, connections: 16, request: newPDK(bad, false), refused: true})
-
-	fmt.Fprintln(out, "| what | connections | events/s | p50 µs | p99 µs | CPU µs/event | reads/event | writes/event | switches/event |")
-	fmt.Fprintln(out, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+	fmt.Fprintln(out, "| what | connections | events/s | p50 µs | p99 µs | CPU µs | reads | writes | switches | CPU, of base's | Kong µs | of bundled |")
+	fmt.Fprintln(out, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, l := range lines {
-		if l.binary == "" || !strings.Contains(l.name+" "+strconv.Itoa(l.connections), o.only) {
+		if !strings.Contains(l.name+" "+strconv.Itoa(l.connections), o.only) {
 			continue
 		}
-		if err := l.measure(ctx, o, out); err != nil {
+		if err := l.measure(ctx, []string{"-admin-url", w.admin.URL}, o, out); err != nil {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
 	return nil
 }
 
-func (l *line) measure(ctx context.Context, o options, out io.Writer) error {
-	p, err := start(ctx, l.binary, l.args)
+// subjects are the binaries that the line is measured with.
+func (l *line) subjects(ctx context.Context, o options) ([]*subject, error) {
+	tag, err := tagOf(ctx, o.plugin, l.include)
+	if err != nil {
+		return nil, err
+	}
+	all := []*subject{{name: l.name, binary: o.plugin, config: l.config, request: newPDK(l.token, tag)}}
+	if o.base != "" {
+		config, include := cmp.Or(l.baseConfig, l.config), l.include
+		if tag, err = tagOf(ctx, o.base, include); err != nil {
+			if tag, err = tagOf(ctx, o.base, ""); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, &subject{name: l.name + ", base", binary: o.base, config: config, request: newPDK(l.token, tag)})
+	}
+	if o.plain != "" && l.plain {
+		all = append(all, &subject{name: l.name + ", plain go-pdk", binary: o.plain, request: newPDK(l.token, "")})
+	}
+	return all, nil
+}
+
+// measure measures all that there is to compare by turns.
+func (l *line) measure(ctx context.Context, args []string, o options, out io.Writer) error {
+	subjects, err := l.subjects(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer p.stop()
-	l.request.work = o.work
-	if l.config == "" {
-		l.config = "{}"
+	for _, s := range subjects {
+		if s.process, err = start(ctx, s.binary, args); err != nil {
+			return err
+		}
+		defer s.process.stop()
+		if err := s.round(ctx, l, o.warmUp); err != nil {
+			return err
+		}
+		s.used, s.took, s.latencies = sample{}, 0, nil
+		s.worker = worker{paced: o.paced}
 	}
-	if _, err := l.drive(ctx, p, o.warmUp); err != nil {
-		return err
+	const rounds = 5
+	for range rounds {
+		for _, s := range subjects {
+			if err := s.round(ctx, l, o.duration/rounds); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+		}
 	}
-	before, err := p.sample()
+	for _, s := range subjects {
+		s.print(out, l, subjects, o)
+	}
+	return nil
+}
+
+// round drives the process for some time, and adds up what that took.
+func (s *subject) round(ctx context.Context, l *line, d time.Duration) error {
+	before, err := s.process.sample()
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	latencies, err := l.drive(ctx, p, o.duration)
+	latencies, err := s.drive(ctx, l, d)
 	if err != nil {
 		return err
 	}
-	took := time.Since(began)
-	after, err := p.sample()
+	s.took += time.Since(began)
+	after, err := s.process.sample()
 	if err != nil {
 		return err
 	}
-	used, n := after.minus(before), float64(len(latencies))
-	slices.Sort(latencies)
-	quantile := func(q float64) int64 { return latencies[int(q*n)].Microseconds() }
-	fmt.Fprintf(out, "| %s | %d | %.0f | %d | %d | %.1f | %.2f | %.2f | %.2f |\n",
-		l.name, l.connections, n/took.Seconds(), quantile(0.5), quantile(0.99),
-		float64(used.cpu.Microseconds())/n, float64(used.reads)/n, float64(used.writes)/n, float64(used.switches)/n)
+	s.used = s.used.plus(after.minus(before))
+	s.latencies = append(s.latencies, latencies...)
 	return nil
 }
 
 // drive keeps all connections busy for some time, and returns how long each
 // event took.
-func (l *line) drive(ctx context.Context, p *process, d time.Duration) ([]time.Duration, error) {
-	client := pluginserver.NewClient(p.socket, new(pluginserver.Stats), func(string) {}, nginx.NewErrorLog(io.Discard, nginx.Alert))
+func (s *subject) drive(ctx context.Context, l *line, d time.Duration) ([]time.Duration, error) {
+	client := pluginserver.NewClient(s.process.socket, new(pluginserver.Stats), func(string) {}, nginx.NewErrorLog(io.Discard, nginx.Alert))
 	defer client.Close()
 	var (
 		all  []time.Duration
@@ -130,17 +133,19 @@ func (l *line) drive(ctx context.Context, p *process, d time.Duration) ([]time.D
 		stop atomic.Bool
 		errs []error
 	)
+	config := []byte(cmp.Or(s.config, "{}"))
+	s.worker.pause()
 	time.AfterFunc(d, func() { stop.Store(true) })
 	for range l.connections {
 		done.Go(func() {
 			own := make([]time.Duration, 0, 1<<14)
-			request := *l.request
+			request := *s.request
+			request.worker = &s.worker
 			var err error
 			for !stop.Load() && err == nil {
 				began := time.Now()
-				for time.Since(began) < request.work { // what Kong does beside
-				}
-				err = client.Event(ctx, pluginserver.Plugin{ID: "p", Name: "go-jwt", Seq: 1, Config: []byte(l.config)}, "access", &request)
+				s.worker.spend(costRequest + costEvent)
+				err = client.Event(ctx, pluginserver.Plugin{ID: "p", Name: "go-jwt", Seq: 1, Config: config}, "access", &request)
 				if l.refused != errors.Is(err, pluginserver.ErrExit) {
 					err = errors.Join(errRefused, err, request.wrong)
 				} else {
@@ -157,95 +162,20 @@ func (l *line) drive(ctx context.Context, p *process, d time.Duration) ([]time.D
 	return all, errors.Join(errs...)
 }
 
-// process is a plugin server under measurement.
-type process struct {
-	cmd    *exec.Cmd
-	socket string
-	prefix string
-}
-
-func start(ctx context.Context, binary string, args []string) (*process, error) {
-	prefix, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return nil, err
+func (s *subject) print(out io.Writer, l *line, subjects []*subject, o options) {
+	n := float64(len(s.latencies))
+	slices.Sort(s.latencies)
+	quantile := func(q float64) int64 { return s.latencies[int(q*n)].Microseconds() }
+	perEvent := func(s *subject) float64 { return float64(s.used.cpu.Nanoseconds()) / 1e3 / float64(len(s.latencies)) }
+	ofBase, ofBundled := "", ""
+	if o.base != "" && s == subjects[0] {
+		ofBase = fmt.Sprintf("%.2f", perEvent(s)/perEvent(subjects[1]))
 	}
-	p := &process{prefix: prefix, socket: filepath.Join(prefix, filepath.Base(binary)+".socket")}
-	p.cmd = exec.CommandContext(ctx, binary, append([]string{"-kong-prefix", prefix}, args...)...)
-	p.cmd.Stderr = os.Stderr
-	p.cmd.Env = []string{} // as nginx leaves it
-	if strings.Contains(os.Getenv("BENCH_ENV"), "=") {
-		p.cmd.Env = strings.Fields(os.Getenv("BENCH_ENV"))
+	kong := float64(s.worker.spent.Nanoseconds()) / 1e3 / n
+	if l.bundled > 0 {
+		ofBundled = fmt.Sprintf("%.2f", float64(l.bundled.Nanoseconds())/1e3/kong)
 	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	const patience = 100
-	for range patience {
-		if _, err := os.Stat(p.socket); err == nil {
-			return p, nil
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	p.stop()
-	return nil, fmt.Errorf("%s makes no socket", binary)
-}
-
-func (p *process) stop() {
-	if err := p.cmd.Process.Kill(); err != nil {
-		log.Print(err)
-	}
-	p.cmd.Wait()
-	os.RemoveAll(p.prefix)
-}
-
-// sample reads the counters of the process from /proc.
-func (p *process) sample() (s sample, err error) {
-	dir := "/proc/" + strconv.Itoa(p.cmd.Process.Pid)
-	stat, err := os.ReadFile(dir + "/stat")
-	if err != nil {
-		return s, err
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	f := strings.Fields(rest)
-	const userTime, systemTime, tick = 11, 12, 10 * time.Millisecond // USER_HZ is 100
-	for _, i := range []int{userTime, systemTime} {
-		n, err := strconv.Atoi(f[i])
-		if err != nil {
-			return s, err
-		}
-		s.cpu += time.Duration(n) * tick
-	}
-	if s.reads, err = counter(dir+"/io", "syscr:"); err != nil {
-		return s, err
-	}
-	if s.writes, err = counter(dir+"/io", "syscw:"); err != nil {
-		return s, err
-	}
-	rss, err := counter(dir+"/status", "VmRSS:")
-	if err != nil {
-		return s, err
-	}
-	s.rss = rss << 10
-	tasks, err := filepath.Glob(dir + "/task/*/status")
-	for _, t := range tasks {
-		for _, name := range []string{"voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"} {
-			n, e := counter(t, name)
-			err = errors.Join(err, e)
-			s.switches += n
-		}
-	}
-	return s, err
-}
-
-func counter(file, name string) (int64, error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return 0, err
-	}
-	for l := range strings.Lines(string(text)) {
-		if f := strings.Fields(l); len(f) >= 2 && f[0] == name {
-			return strconv.ParseInt(f[1], 10, 64)
-		}
-	}
-	return 0, fmt.Errorf("%s has no %s", file, name)
+	fmt.Fprintf(out, "| %s | %d | %.0f | %d | %d | %.1f | %.2f | %.2f | %.2f | %s | %.0f | %s |\n",
+		s.name, l.connections, n/s.took.Seconds(), quantile(0.5), quantile(0.99),
+		perEvent(s), float64(s.used.reads)/n, float64(s.used.writes)/n, float64(s.used.switches)/n, ofBase, kong, ofBundled)
 }

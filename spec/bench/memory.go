@@ -20,13 +20,17 @@ func measureMemory(ctx context.Context, w *world, o options, out io.Writer) erro
 	defer p.stop()
 	client := pluginserver.NewClient(p.socket, new(pluginserver.Stats), func(string) {}, nginx.NewErrorLog(io.Discard, nginx.Alert))
 	defer client.Close()
+	tag, err := tagOf(ctx, o.plugin, "")
+	if err != nil {
+		return err
+	}
 	fmt.Fprintln(out, "| distinct tokens seen | resident MiB |\n| ---: | ---: |")
 	for n := 1; n <= most; n++ {
 		token, err := w.token("HS256", n)
 		if err != nil {
 			return err
 		}
-		err = client.Event(ctx, pluginserver.Plugin{ID: "p", Name: "go-jwt", Seq: 1, Config: []byte(`{"cache_ttl":3600}`)}, "access", newPDK(token, true))
+		err = client.Event(ctx, pluginserver.Plugin{ID: "p", Name: "go-jwt", Seq: 1, Config: []byte(`{"cache_ttl":3600}`)}, "access", newPDK(token, tag))
 		if err != nil {
 			return err
 		}

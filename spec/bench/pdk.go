@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"strings"
-	"time"
 
 	"kong-go-jwt/spec/gateway/pluginserver"
 	"kong-go-jwt/spec/gateway/wire"
@@ -14,15 +15,15 @@ import (
 // side costs little.
 type pdk struct {
 	answers map[string][]byte // by method, and by method and variable
-	work    time.Duration
+	worker  *worker
 	wrong   error // a call that nobody expects
 }
 
 func text(s string) []byte { return wire.String(&s) }
 
 // newPDK plays a request with the given token and as many headers as a browser
-// sends. variable tells whether the operator has set the nginx variable up.
-func newPDK(token string, variable bool) *pdk {
+// sends. tag is the first part of the nginx variable; "": there is none.
+func newPDK(token, tag string) *pdk {
 	headers := map[string]any{
 		"host": "api.example.com", "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
 		"accept": "*/*", "accept-language": "en-US,en;q=0.5", "accept-encoding": "gzip, deflate, br, zstd",
@@ -30,7 +31,7 @@ func newPDK(token string, variable bool) *pdk {
 		"sec-fetch-dest": "empty", "sec-fetch-mode": "cors", "sec-fetch-site": "same-site", "priority": "u=4",
 		"authorization": "Bearer " + token,
 	}
-	p := &pdk{answers: map[string][]byte{
+	p := &pdk{worker: new(worker), answers: map[string][]byte{
 		"kong.request.get_headers":  wire.AppendStruct(nil, headers),
 		"kong.request.get_query":    wire.AppendStruct(nil, map[string]any{"page": "1"}),
 		"kong.request.get_method":   text("GET"),
@@ -38,16 +39,37 @@ func newPDK(token string, variable bool) *pdk {
 		"kong.nginx.get_var args":   text("page=1"),
 	}}
 	p.answers["kong.request.get_header authorization"] = text("Bearer " + token)
-	if variable {
-		p.answers["kong.nginx.get_var go_jwt_request"] = text("go-jwt/1\nGET\npage=1\n\nkeep-alive\n\nBearer " + token)
+	if tag != "" {
+		carried := strings.Count(strings.ReplaceAll(tag, " edge", ""), " ")
+		p.answers["kong.nginx.get_var go_jwt_request"] = text(tag + "\nGET\npage=1\n\nkeep-alive\n\nBearer " + token + strings.Repeat("\n", carried))
 	}
 	return p
 }
 
+// tagOf is the first part of the variable in the include that a binary makes by
+// flags.
+func tagOf(ctx context.Context, binary, flags string) (string, error) {
+	if flags == "-" {
+		return "", nil
+	}
+	out, err := exec.CommandContext(ctx, binary, append([]string{"-nginx-conf"}, strings.Fields(flags)...)...).Output()
+	var failed *exec.ExitError
+	if errors.As(err, &failed) && flags == "" { // it makes none yet
+		return "go-jwt/1", nil
+	} else if err != nil {
+		return "", fmt.Errorf("%s -nginx-conf %s: %w", binary, flags, err)
+	}
+	_, rest, _ := strings.Cut(string(out), `default "`)
+	tag, _, ok := strings.Cut(rest, `\n`)
+	if !ok {
+		return "", fmt.Errorf("%s: no variable in its include", binary)
+	}
+	return tag, nil
+}
+
 // Call implements pluginserver.PDK.
 func (p *pdk) Call(method string, args []byte) ([]byte, error) {
-	for began := time.Now(); time.Since(began) < p.work; {
-	}
+	p.worker.spend(cost(method, args))
 	switch method {
 	case "kong.nginx.get_var":
 		name, err := wire.DecodeString(args)
