@@ -20,7 +20,7 @@ func (e *Engine) candidates(ctx context.Context, key string, wait bool) ([]*entr
 		ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
 		defer cancel()
 		var err error
-		if credential, err = e.s.credentials.find(ctx, key, true, e.s.loadCredential); err != nil {
+		if credential, err = e.s.credentials.find(ctx, key); err != nil {
 			return nil, err
 		}
 	}

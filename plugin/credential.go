@@ -54,6 +54,16 @@ type ConsumerSource interface {
 	Consumer(idOrUsername string) (*Consumer, error)
 }
 
+// NamedConsumerSource is a [CredentialSource] that may look consumers up too, so
+// that this need not be done by the means of a request.
+type NamedConsumerSource interface {
+	// HasConsumers tells whether it can at the moment.
+	HasConsumers() bool
+	// ConsumerByName returns the consumer with that id or, if there is none, with
+	// that username. Otherwise it is as Credential is.
+	ConsumerByName(ctx context.Context, idOrUsername string) (*Consumer, error)
+}
+
 // CustomIDSource is a [CredentialSource] that can look consumers up by what
 // load_consumer does not know.
 type CustomIDSource interface {

@@ -21,20 +21,21 @@ type decision struct {
 	credential *entry[knownCredential] // one of these two
 	key        *PublishedKey
 	consumer   *entry[Consumer] // nil: none
-	unmatched  bool             // one was looked for in vain, while epoch was the current one
-	epoch      uint64
+	unmatched  bool             // one was looked for in vain
+	epoch      uint64           // of consumers, then
 	validity   validity
 	until      int64 // nanoseconds since 1970: cache_ttl, or exp if that is sooner
 	answer     Answer
 }
 
-func (d *decision) good(now time.Time, epoch uint64) bool {
+func (s *Store) good(d *decision, now time.Time) bool {
+	trusted := s.trusted(now)
 	return now.UnixNano() < d.until &&
 		d.validity.holds(wholeSeconds(now)) &&
-		(d.credential == nil || d.credential.good(now, epoch)) &&
+		(d.credential == nil || d.credential.good(now, trusted)) &&
 		(d.key == nil || d.key.good(now)) &&
-		(d.consumer == nil || d.consumer.good(now, epoch)) &&
-		(!d.unmatched || d.epoch == epoch)
+		(d.consumer == nil || d.consumer.good(now, trusted)) &&
+		(!d.unmatched || d.epoch == s.consumerEpoch.Load())
 }
 
 // decisionShards is how many locks the decisions are spread over: ttlcache has

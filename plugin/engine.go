@@ -185,10 +185,8 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if e.c.CacheTTL > 0 {
 		k.token = sha256.Sum256(raw)
 		if d := e.s.decisions.get(k); d != nil {
-			if now := e.s.o.Now(); d.good(now, e.s.epoch.Load()) {
-				if d.credential != nil {
-					e.s.credentials.ahead(now, d.credential.value.Key, d.credential, e.s.loadCredential)
-				}
+			if now := e.s.o.Now(); e.s.good(d, now) {
+				e.s.ahead(now, d)
 				return Outcome{Kind: Remembered, Answer: d.answer, Token: raw}
 			}
 		}

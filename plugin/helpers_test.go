@@ -66,8 +66,14 @@ func newWorld(t *testing.T) *world {
 // admit makes the world's store anew, with that gate before it.
 func (w *world) admit(t *testing.T, gate func(context.Context) (func(), error)) {
 	t.Helper()
+	w.lookUpIn(t, w, gate)
+}
+
+// lookUpIn makes the world's store anew, with another source.
+func (w *world) lookUpIn(t *testing.T, source plugin.CredentialSource, gate func(context.Context) (func(), error)) {
+	t.Helper()
 	w.store = plugin.NewStore(plugin.Options{
-		Admit: gate, Source: w, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Admit: gate, Source: source, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Keys: w, Used: func(_ string, position int) { w.change(func() { w.used[position]++ }) },
 		Encode: func(g *plugin.Grant) plugin.Answer {
 			w.mu.Lock()

@@ -77,7 +77,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if faults != nil {
 		return refused(invalidClaims(e.c, faults))
 	}
-	v.epoch = e.s.epoch.Load()
+	v.epoch = e.s.consumerEpoch.Load()
 	consumer, out := e.issuedConsumer(ctx, is, t, consumers)
 	if out.Refusal != nil {
 		out.facts = f
@@ -200,14 +200,13 @@ var errNoSource = errors.New("there is no Admin API to look up custom_id")
 // Kong's load_consumer takes ids and usernames alike.
 func (e *Engine) consumerBy(ctx context.Context, by, value string, consumers ConsumerSource) (*entry[Consumer], error) {
 	if by == "custom_id" {
-		source, ok := e.s.o.Source.(CustomIDSource)
-		if !ok {
+		if e.s.customIDs.source == nil {
 			return nil, errNoSource
 		}
 		if consumer, known := e.s.customIDs.peek(value); known {
 			return consumer, nil
 		}
-		return e.s.customIDs.find(ctx, value, true, source.ConsumerByCustomID)
+		return e.s.customIDs.find(ctx, value)
 	}
 	consumer, err := e.s.consumer(ctx, value, consumers)
 	if err != nil || consumer == nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/jellydator/ttlcache/v3"
+	"golang.org/x/sync/singleflight"
 )
 
 // Options are what a [Store] is made from. Every field must be set, but for
@@ -55,9 +57,12 @@ type Answer struct {
 // Store holds what all engines share: credentials, consumers and decisions,
 // each up to a bound. It is safe for concurrent use.
 type Store struct {
-	o           Options
-	epoch       atomic.Uint64
-	engines     atomic.Uint64
+	o             Options
+	epoch         atomic.Uint64
+	consumerEpoch atomic.Uint64 // counts changes of any consumer, too
+	trustedUntil  atomic.Int64  // see TrustUntil; nanoseconds since 1970
+	engines       atomic.Uint64
+
 	credentials *cache[knownCredential]
 	consumers   *cache[Consumer] // by id or username
 	customIDs   *cache[Consumer]
@@ -65,20 +70,31 @@ type Store struct {
 	turns       turns
 }
 
+// untold is for how long something is good while changes are not told.
+const untold = 2 * time.Second
+
 // NewStore returns an empty store. Close must be called when it is done with.
 func NewStore(o Options) *Store {
 	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries), turns: newTurns()}
-	s.credentials = newCache(s, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
-	s.credentials.admit = o.Admit
+	s.trustedUntil.Store(math.MaxInt64)
+	s.credentials = newCache(s, &s.epoch, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
+	s.credentials.admit, s.credentials.source = o.Admit, s.loadCredential
 	sameConsumer := func(a, b *Consumer) bool {
 		return a.ID == b.ID && a.Username == b.Username && a.CustomID == b.CustomID && slices.Equal(a.Tags, b.Tags)
 	}
-	s.consumers, s.customIDs = newCache(s, sameConsumer), newCache(s, sameConsumer)
-	s.customIDs.admit = o.Admit
+	s.consumers = newCache(s, &s.epoch, sameConsumer)
+	if source, ok := o.Source.(NamedConsumerSource); ok {
+		s.consumers.source = source.ConsumerByName
+	}
+	// A change of a consumer does not name its custom_id.
+	s.customIDs = newCache(s, &s.consumerEpoch, sameConsumer)
+	if source, ok := o.Source.(CustomIDSource); ok {
+		s.customIDs.admit, s.customIDs.source = o.Admit, source.ConsumerByCustomID
+	}
 	return s
 }
 
-func newCache[T any](s *Store, same func(a, b *T) bool) *cache[T] {
+func newCache[T any](s *Store, epoch *atomic.Uint64, same func(a, b *T) bool) *cache[T] {
 	const retry = 2 * time.Second
 	c := &cache[T]{
 		known: ttlcache.New(
@@ -87,13 +103,19 @@ func newCache[T any](s *Store, same func(a, b *T) bool) *cache[T] {
 			ttlcache.WithDisableTouchOnHit[string, *entry[T]](),
 		),
 		unknown: ttlcache.New(
-			ttlcache.WithTTL[[sha256.Size]byte, uint64](s.o.UnknownTTL),
-			ttlcache.WithCapacity[[sha256.Size]byte, uint64](uint64(s.o.UnknownEntries)),
-			ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, uint64](),
+			ttlcache.WithTTL[[sha256.Size]byte, absence](s.o.UnknownTTL),
+			ttlcache.WithCapacity[[sha256.Size]byte, absence](uint64(s.o.UnknownEntries)),
+			ttlcache.WithDisableTouchOnHit[[sha256.Size]byte, absence](),
 		),
-		now: s.o.Now, epoch: &s.epoch, same: same,
+		looking: make(map[string]*looking),
+		now:     s.o.Now, trusted: s.trusted, epoch: epoch, same: same,
 		ttl: s.o.CredentialTTL, grace: s.o.Grace, retry: min(retry, s.o.CredentialTTL), wait: s.o.LookupTimeout,
 	}
+	c.flights.Store(new(singleflight.Group))
+	// A change could not find what has been forgotten, so nothing may rest on it.
+	c.known.OnEviction(func(_ context.Context, _ ttlcache.EvictionReason, item *ttlcache.Item[string, *entry[T]]) {
+		item.Value().end()
+	})
 	go c.known.Start()
 	go c.unknown.Start()
 	return c
@@ -108,7 +130,32 @@ func (s *Store) Close() {
 }
 
 // Invalidate makes everything be looked up again before it is next used.
-func (s *Store) Invalidate() { s.epoch.Add(1) }
+func (s *Store) Invalidate() {
+	s.epoch.Add(1)
+	s.consumerEpoch.Add(1)
+	s.credentials.restart()
+	s.consumers.restart()
+	s.customIDs.restart()
+}
+
+// InvalidateCredential makes the credential of that key be looked up again before
+// it, or anything that rests on it, is next used.
+func (s *Store) InvalidateCredential(key string) { s.credentials.outdate(key) }
+
+// InvalidateConsumer is InvalidateCredential for the consumer with that id or
+// username, and for what was found, or not found, by any custom_id.
+func (s *Store) InvalidateConsumer(idOrUsername string) {
+	s.consumerEpoch.Add(1)
+	s.customIDs.restart()
+	s.consumers.outdate(idOrUsername)
+}
+
+// TrustUntil tells that changes will have been told of until then. After that,
+// nothing is good for longer than two seconds. Until it is first called, changes
+// are not expected to be told.
+func (s *Store) TrustUntil(t time.Time) { s.trustedUntil.Store(t.UnixNano()) }
+
+func (s *Store) trusted(now time.Time) bool { return now.UnixNano() < s.trustedUntil.Load() }
 
 func (s *Store) loadCredential(ctx context.Context, key string) (*knownCredential, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.o.LookupTimeout)
@@ -121,13 +168,34 @@ func (s *Store) loadCredential(ctx context.Context, key string) (*knownCredentia
 }
 
 // consumer returns the consumer with that id or username, nil if there is none.
+// It is looked up by the request's means if the source has none.
 func (s *Store) consumer(ctx context.Context, idOrUsername string, from ConsumerSource) (*entry[Consumer], error) {
 	if consumer, known := s.consumers.peek(idOrUsername); known {
 		return consumer, nil
 	} else if from == nil {
 		return nil, errMustWait
 	}
-	return s.consumers.find(ctx, idOrUsername, false, func(_ context.Context, key string) (*Consumer, error) {
+	if s.hasConsumers() {
+		ctx, cancel := context.WithTimeout(ctx, s.o.LookupTimeout)
+		defer cancel()
+		return s.consumers.find(ctx, idOrUsername)
+	}
+	return s.consumers.look(ctx, idOrUsername, func(_ context.Context, key string) (*Consumer, error) {
 		return from.Consumer(key)
 	})
+}
+
+func (s *Store) hasConsumers() bool {
+	source, ok := s.o.Source.(NamedConsumerSource)
+	return ok && source.HasConsumers()
+}
+
+// ahead looks what d rests on up again where that is due.
+func (s *Store) ahead(now time.Time, d *decision) {
+	if d.credential != nil {
+		s.credentials.ahead(now, d.credential)
+	}
+	if d.consumer != nil && d.consumer.in == s.consumers && s.hasConsumers() {
+		s.consumers.ahead(now, d.consumer)
+	}
 }
