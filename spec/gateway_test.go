@@ -30,6 +30,7 @@ const patience = 15 * time.Second
 // gateway is a running gateway, embedded or real.
 type gateway struct {
 	proxy, admin string // host:port
+	control      string // of the embedded gateway alone
 	socket       string
 	log          *logBuffer // Kong's error log
 	pluginLog    string     // file with all that the plugin wrote
@@ -105,7 +106,7 @@ func tryGateway(t testing.TB, config any, args ...string) (*gateway, error) {
 	return g, g.await()
 }
 
-var addresses = regexp.MustCompile(`proxy (\S+), admin (\S+), socket (\S+)`)
+var addresses = regexp.MustCompile(`proxy (\S+), admin (\S+), control (\S+), socket (\S+)`)
 
 // await waits until the gateway listens and the plugin does.
 func (g *gateway) await() error {
@@ -119,7 +120,7 @@ func (g *gateway) await() error {
 		if m == nil {
 			continue
 		}
-		g.proxy, g.admin, g.socket = m[1], m[2], m[3]
+		g.proxy, g.admin, g.control, g.socket = m[1], m[2], m[3], m[4]
 		if c, err := net.Dial("unix", g.socket); err == nil {
 			return c.Close()
 		}
@@ -248,10 +249,18 @@ func exchange(address, method, target string, headers [][2]string) (answer, erro
 // adminClient bounds every call of the Admin API.
 var adminClient = &http.Client{Timeout: patience}
 
+// api is where a path of the Admin API is, or one of the gateway's own.
+func (g *gateway) api(path string) string {
+	if strings.HasPrefix(path, "/__") {
+		return "http://" + g.control + path
+	}
+	return "http://" + g.admin + path
+}
+
 // get reads JSON off the Admin API.
 func (g *gateway) get(t testing.TB, path string, to any) int {
 	t.Helper()
-	res, err := adminClient.Get("http://" + g.admin + path)
+	res, err := adminClient.Get(g.api(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +278,7 @@ func (g *gateway) post(t testing.TB, path string, body any) (int, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := adminClient.Post("http://"+g.admin+path, "application/json", bytes.NewReader(text))
+	res, err := adminClient.Post(g.api(path), "application/json", bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,22 +12,27 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"kong-go-jwt/spec/gateway/admin"
 	"kong-go-jwt/spec/gateway/config"
+	"kong-go-jwt/spec/gateway/control"
+	"kong-go-jwt/spec/gateway/faults"
 	"kong-go-jwt/spec/gateway/httpd"
 	"kong-go-jwt/spec/gateway/nginx"
 	"kong-go-jwt/spec/gateway/pluginserver"
 	"kong-go-jwt/spec/gateway/proxy"
 	"kong-go-jwt/spec/gateway/schema"
+	"kong-go-jwt/spec/gateway/store"
 )
 
 // options are the flags of the gateway.
 type options struct {
 	config, plugin, proxy, admin string
+	control, database, role      string
 	prefix, include, accessLog   string
 	logLevel, pluginLog          string
 	pluginArgs, failCalls        list
@@ -47,9 +52,12 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.config, "config", "", "declarative configuration, YAML or JSON")
 	flags.StringVar(&o.plugin, "plugin", "", "plugin server binary")
 	flags.StringVar(&o.proxy, "proxy", "127.0.0.1:8000", "proxy address")
-	flags.StringVar(&o.admin, "admin", "127.0.0.1:8001", "Admin API address")
+	flags.StringVar(&o.admin, "admin", "127.0.0.1:8001", "Admin API address; off: none, as with admin_listen = off")
+	flags.StringVar(&o.control, "control", "127.0.0.1:0", "address for specs: counters, faults, configurations from outside")
+	flags.StringVar(&o.database, "database", "off", "off, or postgres: the configuration is what the database holds first, and the Admin API changes it")
+	flags.StringVar(&o.role, "role", "traditional", "traditional, or data_plane: no Admin API")
 	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
-	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment with map blocks")
+	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
 	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: what is below it is not logged, and what the plugin writes to stderr is info")
 	flags.StringVar(&o.pluginLog, "plugin-log", "", "file for all that the plugin server writes, whatever the log level")
@@ -60,8 +68,15 @@ func parse(args []string) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.config == "" || o.plugin == "" || o.workers < 1 {
+	switch {
+	case o.config == "" || o.plugin == "" || o.workers < 1:
 		return o, errors.New("-config and -plugin are required, -workers is 1 or more")
+	case o.database != "off" && o.database != "postgres":
+		return o, errors.New("-database is off or postgres")
+	case o.role != "traditional" && (o.role != "data_plane" || o.database != "off"):
+		return o, errors.New("-role is traditional or data_plane; a data plane has no database")
+	case o.role == "data_plane":
+		o.admin = "off"
 	}
 	return o, nil
 }
@@ -105,7 +120,7 @@ func run(args []string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(os.Stderr, "gateway: proxy %s, admin %s, socket %s\n", n.proxyLn.Addr(), n.adminLn.Addr(), n.info.SocketPath)
+	fmt.Fprintf(os.Stderr, "gateway: proxy %s, admin %s, control %s, socket %s\n", n.proxyLn.Addr(), n.adminAddress(), n.controlLn.Addr(), n.info.SocketPath)
 	for {
 		select {
 		case err := <-failed:
@@ -123,7 +138,8 @@ func run(args []string) error {
 type node struct {
 	options          options
 	log              *nginx.ErrorLog
-	proxyLn, adminLn net.Listener
+	proxyLn, adminLn net.Listener // adminLn is nil when the Admin API is off
+	controlLn        net.Listener
 	command          pluginserver.Command
 	process          atomic.Pointer[pluginserver.Process]
 	info             pluginserver.Info
@@ -131,6 +147,11 @@ type node struct {
 	gateway          *proxy.Gateway
 	stats            pluginserver.Stats
 	accessLog        io.Writer
+	faults           faults.Faults
+	rows             store.Server
+	api              admin.API
+
+	changing sync.Mutex // held by who changes the configuration
 }
 
 func (n *node) listen() error {
@@ -139,8 +160,18 @@ func (n *node) listen() error {
 	if n.proxyLn, err = l.Listen(context.Background(), "tcp", n.options.proxy); err != nil {
 		return err
 	}
+	if n.controlLn, err = l.Listen(context.Background(), "tcp", n.options.control); err != nil || n.options.admin == "off" {
+		return err
+	}
 	n.adminLn, err = l.Listen(context.Background(), "tcp", n.options.admin)
 	return err
+}
+
+func (n *node) adminAddress() string {
+	if n.adminLn == nil {
+		return "off"
+	}
+	return n.adminLn.Addr().String()
 }
 
 // load queries the plugin and reads the configuration.
@@ -149,7 +180,11 @@ func (n *node) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"-admin-url", "http://" + n.adminLn.Addr().String()}, n.options.pluginArgs...)
+	url := "http://127.0.0.1:1" // where nothing listens
+	if n.adminLn != nil {
+		url = "http://" + n.adminLn.Addr().String()
+	}
+	args := append([]string{"-admin-url", url}, n.options.pluginArgs...)
 	n.command = pluginserver.Command{Binary: binary, Prefix: n.options.prefix, Args: args, Log: n.log}
 	if n.options.pluginLog != "" {
 		if n.command.Output, err = appendFile(n.options.pluginLog); err != nil {
@@ -166,11 +201,11 @@ func (n *node) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := n.loader.Load(text)
+	rows, err := n.loader.Load(text)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n.options.config, err)
 	}
-	return n.start(store)
+	return n.start(ctx, rows)
 }
 
 func (n *node) readTypes() error {
@@ -191,54 +226,73 @@ func (n *node) readTypes() error {
 	return nil
 }
 
-func (n *node) start(store *config.Store) error {
-	maps := map[string]*nginx.Map{}
-	if n.options.include != "" {
-		text, err := os.ReadFile(n.options.include)
-		if err != nil {
-			return err
-		}
-		if maps, err = nginx.ParseInclude(string(text)); err != nil {
-			return fmt.Errorf("%s: %w", n.options.include, err)
-		}
+// include reads the nginx fragment, as each start and reload does.
+func (n *node) include() (*nginx.Include, error) {
+	if n.options.include == "" {
+		return &nginx.Include{}, nil
+	}
+	text, err := os.ReadFile(n.options.include)
+	if errors.Is(err, os.ErrNotExist) && n.gateway != nil {
+		return &nginx.Include{}, nil // it was taken away
+	}
+	if err != nil {
+		return nil, err
+	}
+	in, err := nginx.ParseInclude(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.options.include, err)
+	}
+	return in, nil
+}
+
+func (n *node) start(ctx context.Context, rows *config.Store) error {
+	include, err := n.include()
+	if err != nil {
+		return err
 	}
 	if n.options.accessLog != "" {
-		var err error
 		if n.accessLog, err = appendFile(n.options.accessLog); err != nil {
 			return err
 		}
 	}
 	n.gateway = proxy.New(n.options.workers, n.info.SocketPath, &proxy.Gateway{
-		Plugin: n.info.Plugins[0].Name, Maps: maps, Log: n.log, AccessLog: n.accessLog,
+		Plugin: n.info.Plugins[0].Name, Log: n.log, AccessLog: n.accessLog,
 		FailCalls: n.options.failCalls,
 		NodeID:    config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
 		Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: time.Minute},
 	})
-	return n.gateway.Use(store)
+	n.gateway.Include.Store(include)
+	n.rows.Cache, n.rows.Faults = &store.Cache{}, &n.faults
+	n.rows.Database = &store.Database{Rows: n.gateway.Store, Faults: &n.faults}
+	n.gateway.Lost = n.rows.Database.Lost
+	if err := n.gateway.Use(rows); err != nil {
+		return err
+	}
+	return n.rows.Restart(ctx, n.options.workers, include.Server)
 }
 
 func appendFile(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
-// serve answers on both listeners until ctx is done.
+// serve answers on the listeners until ctx is done.
 func (n *node) serve(ctx context.Context) <-chan error {
-	failed := make(chan error, 2)
-	api := &admin.API{
-		Store: n.gateway.Store, NodeID: n.gateway.NodeID,
-		Load: func(text []byte) error {
-			store, err := n.loader.Load(text)
-			if err != nil {
-				return err
-			}
-			return n.gateway.Use(store)
-		},
-		Counters: n.counters,
+	failed := make(chan error, 3)
+	n.api = admin.API{
+		Store: n.gateway.Store, NodeID: n.gateway.NodeID, Load: n.configure, Faults: &n.faults, Cache: n.rows.Cache,
 	}
-	for ln, s := range map[net.Listener]*httpd.Server{
-		n.proxyLn: {Handle: n.gateway.Handle, Refuse: proxy.Refuse},
-		n.adminLn: {Handle: api.Handle, Refuse: admin.Refuse},
-	} {
+	if n.options.database == "postgres" {
+		n.api.Database = &admin.Database{Loader: n.loader, Lost: n.rows.Database.Lost, Change: n.change}
+	}
+	controls := &control.API{Faults: &n.faults, Stats: n.counters, Configure: n.configure}
+	servers := map[net.Listener]*httpd.Server{
+		n.proxyLn:   {Handle: n.gateway.Handle, Refuse: proxy.Refuse},
+		n.controlLn: {Handle: controls.Handle, Refuse: control.Refuse},
+	}
+	if n.adminLn != nil {
+		servers[n.adminLn] = &httpd.Server{Handle: n.api.Handle, Refuse: admin.Refuse}
+	}
+	for ln, s := range servers {
 		go func() {
 			if err := s.Serve(ctx, ln); err != nil {
 				failed <- err
@@ -248,23 +302,68 @@ func (n *node) serve(ctx context.Context) <-chan error {
 	return failed
 }
 
+// configure takes a new configuration: POST /config where there is no database,
+// what a control plane sends, or a database of other content.
+func (n *node) configure(text []byte) error {
+	rows, err := n.loader.Load(text)
+	if err != nil {
+		return err
+	}
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	old := n.gateway.Store()
+	if n.options.database == "off" {
+		if err := n.gateway.Use(rows); err != nil {
+			return err
+		}
+		n.rows.Purged()
+		return nil
+	}
+	if rows.Topology == old.Topology {
+		n.gateway.Replace(old.WithRowsOf(rows))
+	} else if err := n.gateway.Use(rows); err != nil {
+		return err
+	}
+	n.rows.Changed(config.Changes(old, rows))
+	return nil
+}
+
+// change changes rows of the database.
+func (n *node) change(do func(*config.Store) (*config.Store, error)) error {
+	n.changing.Lock()
+	defer n.changing.Unlock()
+	old := n.gateway.Store()
+	rows, err := do(old)
+	if err != nil {
+		return err
+	}
+	n.gateway.Replace(rows)
+	n.rows.Changed(config.Changes(old, rows))
+	return nil
+}
+
 func (n *node) counters() map[string]any {
 	s := &n.stats
 	pid := 0
 	if p := n.process.Load(); p != nil {
 		pid = p.Pid()
 	}
+	paths, total := n.api.Counts()
 	return map[string]any{
-		"pdk":        s.Calls(),
-		"frames_in":  s.FramesIn.Load(),
-		"frames_out": s.FramesOut.Load(),
-		"reads":      s.Reads.Load(),
-		"writes":     s.Writes.Load(),
-		"events":     s.Events.Load(),
-		"starts":     s.Starts.Load(),
-		"closes":     s.Closes.Load(),
-		"retries":    s.Retries.Load(),
-		"pid":        pid,
+		"admin":       paths,
+		"admin_total": total,
+		"store_total": n.rows.Requests(),
+		"queries":     n.rows.Database.Queries(),
+		"pdk":         s.Calls(),
+		"frames_in":   s.FramesIn.Load(),
+		"frames_out":  s.FramesOut.Load(),
+		"reads":       s.Reads.Load(),
+		"writes":      s.Writes.Load(),
+		"events":      s.Events.Load(),
+		"starts":      s.Starts.Load(),
+		"closes":      s.Closes.Load(),
+		"retries":     s.Retries.Load(),
+		"pid":         pid,
 	}
 }
 
@@ -281,14 +380,29 @@ func (n *node) reload(ctx context.Context) {
 		n.log.Printf(nginx.Err, "reload: %v", err)
 		return
 	}
-	store, err := n.loader.Load(text)
+	rows, err := n.loader.Load(text)
 	if err != nil {
 		n.log.Printf(nginx.Err, "reload: %v", err)
 		return
 	}
+	include, err := n.include()
+	if err != nil {
+		n.log.Printf(nginx.Err, "reload: %v", err)
+		return
+	}
+	if n.options.database != "off" {
+		rows = n.gateway.Store() // the file was what the database held first
+	}
+	n.changing.Lock()
+	defer n.changing.Unlock()
 	old := n.process.Swap(n.command.Start())
+	n.gateway.Include.Store(include)
 	n.gateway.Restart(n.options.workers, n.info.SocketPath)
-	if err := n.gateway.Use(store); err != nil {
+	if err := n.gateway.Use(rows); err != nil {
+		n.log.Printf(nginx.Err, "reload: %v", err)
+	}
+	n.rows.Cache.Invalidate() // kong.cache does not outlive a reload
+	if err := n.rows.Restart(ctx, n.options.workers, include.Server); err != nil {
 		n.log.Printf(nginx.Err, "reload: %v", err)
 	}
 	// nginx gives its new workers 100 ms before the old ones have to go, and the

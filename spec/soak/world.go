@@ -24,6 +24,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -35,12 +36,12 @@ type object = map[string]any
 
 // world is the gateway, with the callers that it knows.
 type world struct {
-	proxy, admin, metrics string // addresses
-	upstream              *httptest.Server
-	gateway               *exec.Cmd
-	log                   *logFile
-	configFile            string
-	client                *http.Client
+	proxy, admin, control, metrics string // addresses
+	upstream                       *httptest.Server
+	gateway                        *exec.Cmd
+	log                            *logFile
+	configFile                     string
+	client                         *http.Client
 
 	callers   []*caller
 	secrets   map[string][]any // by caller: what signs, one for each version
@@ -212,7 +213,7 @@ func (w *world) config() (any, error) {
 	}, nil
 }
 
-var addresses = regexp.MustCompile(`proxy (\S+), admin (\S+), socket (\S+)`)
+var addresses = regexp.MustCompile(`proxy (\S+), admin (\S+), control (\S+), socket (\S+)`)
 
 func (w *world) start(ctx context.Context, o options, dir string) error {
 	if _, err := w.writeConfig(); err != nil {
@@ -240,7 +241,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 		if m == nil {
 			continue
 		}
-		w.proxy, w.admin = m[1], m[2]
+		w.proxy, w.admin, w.control = m[1], m[2], m[3]
 		if c, err := net.Dial("unix", m[3]); err == nil {
 			return c.Close()
 		}
@@ -269,7 +270,11 @@ func (w *world) writeConfig() ([]byte, error) {
 }
 
 func (w *world) post(path string, body []byte, want int) error {
-	res, err := w.client.Post("http://"+w.admin+path, "application/json", bytes.NewReader(body))
+	address := w.admin
+	if strings.HasPrefix(path, "/__") { // the gateway's own
+		address = w.control
+	}
+	res, err := w.client.Post("http://"+address+path, "application/json", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

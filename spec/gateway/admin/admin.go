@@ -1,9 +1,7 @@
-// Package admin is the part of Kong's Admin API that works in DB-less mode and
-// that a plugin or a spec asks for, with faults to inject.
+// Package admin is the part of Kong's Admin API that a plugin or a spec asks for.
 package admin
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -11,37 +9,35 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
 
 	"kong-go-jwt/spec/gateway/config"
+	"kong-go-jwt/spec/gateway/faults"
 	"kong-go-jwt/spec/gateway/httpd"
+	"kong-go-jwt/spec/gateway/store"
 )
 
 // API answers Admin API requests.
 type API struct {
 	Store func() *config.Store
-	// Load takes a new configuration.
+	// Load takes a new declarative configuration.
 	Load   func(text []byte) error
 	NodeID string
-	// Counters adds to what GET /__stats gives.
-	Counters func() map[string]any
+	Faults *faults.Faults // of "admin"
+	Cache  *store.Cache
+	// Database is nil in DB-less mode.
+	Database *Database
 
 	mu     sync.Mutex
-	faults faults
 	counts map[string]int64
 	total  int64 // also of paths that are too many to be counted apart
 }
 
 // Handle answers one request.
 func (a *API) Handle(ctx context.Context, req *httpd.Request) *httpd.Response {
-	switch req.Path {
-	case "/__faults":
-		return a.setFaults(req)
-	case "/__stats":
-		return a.stats()
-	}
 	a.mu.Lock()
 	if a.counts == nil {
 		a.counts = map[string]int64{}
@@ -50,9 +46,8 @@ func (a *API) Handle(ctx context.Context, req *httpd.Request) *httpd.Response {
 	if len(a.counts) < 10_000 {
 		a.counts[req.Path]++
 	}
-	f := a.faults
 	a.mu.Unlock()
-	return f.apply(ctx, func() *httpd.Response { return a.route(req) })
+	return a.Faults.Of("admin").Apply(ctx, func() *httpd.Response { return a.route(req) })
 }
 
 func (a *API) route(req *httpd.Request) *httpd.Response {
@@ -66,9 +61,21 @@ func (a *API) route(req *httpd.Request) *httpd.Response {
 		}
 		segments[i] = plain
 	}
-	store := a.Store()
-	if segments[0] == "config" && len(segments) == 1 && req.Method == "POST" {
+	rows := a.Store()
+	switch {
+	case len(segments) == 1 && segments[0] == "config" && req.Method == "POST":
+		if a.Database != nil {
+			return message(400, "this endpoint is only available when Kong is configured to not use a database")
+		}
 		return a.postConfig(req)
+	case segments[0] == "cache":
+		return a.cache(req, segments)
+	case a.Database != nil && a.Database.Lost() && req.Path != "/" && req.Path != "/status":
+		return message(500, "An unexpected error occurred")
+	case a.Database != nil:
+		if res := a.Database.write(req, segments); res != nil {
+			return res
+		}
 	}
 	if req.Method != "GET" && req.Method != "HEAD" {
 		return message(405, "Method not allowed")
@@ -76,36 +83,39 @@ func (a *API) route(req *httpd.Request) *httpd.Response {
 	query, _ := url.ParseQuery(req.Query)
 	switch {
 	case req.Path == "/":
-		return answer(200, map[string]any{"version": "3.9.3", "tagline": "Welcome to kong", "node_id": a.NodeID, "configuration": map[string]any{"database": "off"}})
+		return answer(200, map[string]any{"version": "3.9.3", "tagline": "Welcome to kong", "node_id": a.NodeID, "configuration": map[string]any{"database": a.database()}})
 	case len(segments) == 1 && segments[0] == "status":
-		return answer(200, map[string]any{
-			"configuration_hash": store.Hash, "server": map[string]any{}, "memory": map[string]any{},
-		})
+		status := map[string]any{
+			"server": map[string]any{}, "memory": map[string]any{},
+			"database": map[string]any{"reachable": a.Database == nil || !a.Database.Lost()},
+		}
+		if a.Database == nil {
+			status["configuration_hash"] = rows.Hash
+		}
+		return answer(200, status)
 	case len(segments) == 1 && segments[0] == "jwts":
-		return page(store.JWTs, query)
+		return page(rows.JWTs, query)
 	case len(segments) == 2 && segments[0] == "jwts":
-		return found(store.JWT(segments[1]))
+		return found(rows.JWT(segments[1]))
 	case len(segments) == 1 && segments[0] == "consumers" && query.Has("custom_id"):
 		found := []*config.Consumer{}
-		for _, c := range store.Consumers {
-			if c.CustomID != "" && c.CustomID == query.Get("custom_id") {
-				found = append(found, c)
-			}
+		if c := rows.ConsumerByCustomID(query.Get("custom_id")); c != nil {
+			found = append(found, c)
 		}
 		return answer(200, map[string]any{"data": found, "next": nil})
 	case len(segments) == 1 && segments[0] == "consumers":
-		return page(store.Consumers, query)
+		return page(rows.Consumers, query)
 	case len(segments) >= 2 && segments[0] == "consumers":
-		c := store.Consumer(segments[1])
+		c := rows.Consumer(segments[1])
 		switch {
 		case len(segments) == 2 || c == nil:
 			return found(c)
 		case len(segments) == 3 && segments[2] == "jwt":
-			return page(store.JWTsOf(c.ID), query)
+			return page(rows.JWTsOf(c.ID), query)
 		}
 	case len(segments) == 1 && segments[0] == "plugins":
 		list := []map[string]any{}
-		for _, p := range store.Plugins {
+		for _, p := range rows.Plugins {
 			list = append(list, map[string]any{"id": p.ID, "name": p.Name, "enabled": p.Enabled, "config": p.Written})
 		}
 		return page(list, query)
@@ -177,16 +187,36 @@ func (a *API) postConfig(req *httpd.Request) *httpd.Response {
 	})
 }
 
-func (a *API) stats() *httpd.Response {
-	out := a.Counters()
+// cache is /cache and /cache/{key}: a look at, and into, Kong's cache.
+func (a *API) cache(req *httpd.Request, segments []string) *httpd.Response {
+	switch {
+	case len(segments) == 1 && req.Method == "DELETE":
+		a.Cache.Invalidate()
+		return &httpd.Response{Status: 204}
+	case len(segments) == 2 && req.Method == "DELETE":
+		a.Cache.Invalidate(segments[1])
+		return &httpd.Response{Status: 204}
+	case len(segments) == 2 && req.Method == "GET":
+		if row, ok := a.Cache.Probe(segments[1]); ok {
+			return answer(200, row)
+		}
+		return message(404, "Not found")
+	}
+	return message(405, "Method not allowed")
+}
+
+func (a *API) database() string {
+	if a.Database != nil {
+		return "postgres"
+	}
+	return "off"
+}
+
+// Counts tells how often each path was asked for, and how often any was.
+func (a *API) Counts() (paths map[string]int64, total int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	admin := map[string]int64{}
-	for k, v := range a.counts {
-		admin[k] = v
-	}
-	out["admin"], out["admin_total"] = admin, a.total
-	return answer(200, out)
+	return maps.Clone(a.counts), a.total
 }
 
 func message(status int, text string) *httpd.Response {
@@ -194,14 +224,9 @@ func message(status int, text string) *httpd.Response {
 }
 
 func answer(status int, v any) *httpd.Response {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = 500, []byte(`{"message":"An unexpected error occurred"}`)
-	}
-	return &httpd.Response{
-		Status: status, Length: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
-		Header: httpd.Header{{Name: "Content-Type", Value: "application/json; charset=utf-8"}, {Name: "Server", Value: "kong/3.9.3"}},
-	}
+	res := httpd.JSON(status, v)
+	res.Header.Add("Server", "kong/3.9.3")
+	return res
 }
 
 // Refuse answers what is no request to nginx, before Kong sees it: in HTML.

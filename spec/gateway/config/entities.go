@@ -65,6 +65,7 @@ type KeyAuth struct{ ID, Key, ConsumerID string }
 // Store is one loaded configuration. It does not change.
 type Store struct {
 	Hash      string
+	Topology  string // changes with the services, routes and plugins
 	Services  []*Service
 	Routes    []*Route
 	Plugins   []*Plugin
@@ -97,6 +98,22 @@ func (s *Store) Consumer(id string) *Consumer {
 
 // ConsumerByID finds a consumer by its id alone.
 func (s *Store) ConsumerByID(id string) *Consumer { return s.consumers[id] }
+
+// ConsumerByUsername finds a consumer by its username alone.
+func (s *Store) ConsumerByUsername(name string) *Consumer { return s.usernames[name] }
+
+// ConsumerByCustomID finds a consumer by its custom_id.
+func (s *Store) ConsumerByCustomID(id string) *Consumer {
+	for _, c := range s.Consumers {
+		if c.CustomID != "" && c.CustomID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// JWTByKey finds a jwt_secrets row by its key, whatever that looks like.
+func (s *Store) JWTByKey(key string) *JWTSecret { return s.jwtKeys[key] }
 
 // JWT finds a jwt_secrets row as GET /jwts/{key} does: what looks like a UUID
 // is an id and never a key.

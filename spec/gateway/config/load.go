@@ -36,12 +36,17 @@ func (l *Loader) Load(text []byte) (*Store, error) {
 		return nil, err
 	}
 	sum := md5.Sum(text)
+	topology, err := json.Marshal([]any{doc["services"], doc["routes"], doc["plugins"]})
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
 	b := &builder{
 		loader: l,
 		now:    time.Now().Unix(),
 		fails:  schema.Errors{},
 		store: &Store{
 			Hash:      hex.EncodeToString(sum[:]),
+			Topology:  string(topology),
 			consumers: map[string]*Consumer{},
 			usernames: map[string]*Consumer{},
 			jwtKeys:   map[string]*JWTSecret{},

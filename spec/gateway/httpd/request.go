@@ -24,6 +24,7 @@ const (
 // buffers is the room that nginx has for the head of a request. A line never
 // spans two buffers: what is left of one is lost.
 type buffers struct {
+	line  int // the longest: the size of a large buffer
 	room  int // in the current buffer
 	large int // taken
 }
@@ -31,10 +32,10 @@ type buffers struct {
 // take tells whether there is room for a line, its end included.
 func (b *buffers) take(line int) bool {
 	if line > b.room {
-		if line > maxLine || b.large == largeBuffers {
+		if line > b.line || b.large == largeBuffers {
 			return false
 		}
-		b.room, b.large = maxLine, b.large+1
+		b.room, b.large = b.line, b.large+1
 	}
 	b.room -= line
 	return true
@@ -87,9 +88,10 @@ func readLine(r *bufio.Reader, b *buffers, tooLong statusError) (string, error) 
 	return string(line), nil
 }
 
-// readRequest reads a request off r; w takes the 100 Continue.
-func readRequest(r *bufio.Reader, w io.Writer) (*Request, error) {
-	room := &buffers{room: firstBuffer}
+// readRequest reads a request off r, with lines of at most longest bytes; w takes
+// the 100 Continue.
+func readRequest(r *bufio.Reader, w io.Writer, longest int) (*Request, error) {
+	room := &buffers{line: longest, room: firstBuffer}
 	line, err := readLine(r, room, 414)
 	if err == nil && line == "" { // nginx skips an empty line before a request
 		line, err = readLine(r, room, 414)
@@ -255,7 +257,7 @@ func (req *Request) readBody(r *bufio.Reader, w io.Writer) error {
 		return statusError(413)
 	}
 	for { // the trailer, dropped
-		line, err := readLine(r, &buffers{room: firstBuffer}, 400)
+		line, err := readLine(r, &buffers{line: maxLine, room: firstBuffer}, 400)
 		if err != nil || line == "" {
 			return err
 		}

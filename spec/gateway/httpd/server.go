@@ -35,6 +35,11 @@ type Server struct {
 	Handle func(context.Context, *Request) *Response
 	// Refuse makes the answer to a request that cannot be read.
 	Refuse func(status int) *Response
+	// MaxLine is the size of large_client_header_buffers; 0: nginx's own 8 KiB.
+	MaxLine int
+	// Drain, when set, ends each connection after the request that is under way
+	// when it is done.
+	Drain context.Context //nolint:containedctx // it is the worker's life, not a call's
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
@@ -74,23 +79,35 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		go func() {
-			defer func() {
-				c.Close()
-				s.mu.Lock()
-				delete(s.conns, c)
-				s.mu.Unlock()
-			}()
-			s.serveConn(ctx, c)
+			s.ServeConn(ctx, c)
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.mu.Unlock()
 		}()
 	}
 }
 
-func (s *Server) serveConn(ctx context.Context, c net.Conn) {
-	r := bufio.NewReaderSize(c, maxLine+2)
+// ServeConn serves one connection to its end, and closes it.
+func (s *Server) ServeConn(ctx context.Context, c net.Conn) {
+	defer c.Close()
+	drain := s.Drain
+	if drain == nil {
+		drain = ctx
+	}
+	// Wakes who waits for a request.
+	defer context.AfterFunc(drain, func() { c.SetReadDeadline(time.Unix(1, 0)) })()
+	line := maxLine
+	if s.MaxLine > 0 {
+		line = s.MaxLine
+	}
+	r := bufio.NewReaderSize(c, line+2)
 	w := bufio.NewWriterSize(c, 8<<10)
-	for ctx.Err() == nil {
+	for {
 		c.SetReadDeadline(time.Now().Add(idleTimeout)) // a dead connection shows at the read
-		req, err := readRequest(r, c)
+		if ctx.Err() != nil || drain.Err() != nil {
+			return
+		}
+		req, err := readRequest(r, c, line)
 		var status statusError
 		if errors.As(err, &status) {
 			res := s.Refuse(int(status))
@@ -113,7 +130,7 @@ func (s *Server) serveConn(ctx context.Context, c net.Conn) {
 		if res.Abort || res.Reset {
 			return
 		}
-		keep := keepAlive(req)
+		keep := keepAlive(req) && drain.Err() == nil
 		if !keep {
 			res.Header.Set("Connection", "close")
 		}

@@ -3,6 +3,8 @@ package nginx
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -17,51 +19,99 @@ type Map struct {
 // ErrSyntax tells of an include file that is not understood.
 var ErrSyntax = errors.New("nginx include")
 
-// ParseInclude reads the map blocks of an nginx configuration fragment, and passes
-// over its server blocks.
-func ParseInclude(text string) (map[string]*Map, error) {
-	tokens, err := tokenize(withoutServers(text))
+// Include is a fragment of nginx's http block.
+type Include struct {
+	Maps map[string]*Map
+	// ClearHeaders are the names of more_clear_input_headers.
+	ClearHeaders []string
+	// Server is nil where there is no server block.
+	Server *Server
+}
+
+// Server is the server block of the plugin's include.
+type Server struct {
+	Socket  string // path of the unix socket
+	Version string // what its Lua says in X-Go-Jwt-Store
+}
+
+// ParseInclude reads map blocks, more_clear_input_headers, and one server block
+// with a unix socket, whose Lua is not run.
+func ParseInclude(text string) (*Include, error) {
+	tokens, err := tokenize(text)
 	if err != nil {
 		return nil, err
 	}
-	maps := map[string]*Map{}
+	in := &Include{Maps: map[string]*Map{}}
 	for len(tokens) > 0 {
-		if len(tokens) < 4 || !tokens[0].is("map") || !tokens[3].is("{") || !strings.HasPrefix(tokens[2].text, "$") {
-			return nil, fmt.Errorf("%w: expected `map SOURCE $name {`, got %q", ErrSyntax, tokens[0].text)
+		switch {
+		case tokens[0].is("map"):
+			tokens, err = in.parseMap(tokens)
+		case tokens[0].is("server") && in.Server == nil:
+			tokens, err = in.parseServer(tokens[1:])
+		case tokens[0].is("more_clear_input_headers"):
+			end := slices.IndexFunc(tokens, func(t token) bool { return t.is(";") })
+			if end < 0 {
+				return nil, fmt.Errorf("%w: %s has no end", ErrSyntax, tokens[0].text)
+			}
+			for _, t := range tokens[1:end] {
+				in.ClearHeaders = append(in.ClearHeaders, t.text)
+			}
+			tokens = tokens[end+1:]
+		default:
+			return nil, fmt.Errorf("%w: unexpected %q", ErrSyntax, tokens[0].text)
 		}
-		m := &Map{Name: strings.ToLower(tokens[2].text[1:]), values: map[string]template{}}
-		if m.source, err = parseTemplate(tokens[1].text); err != nil {
+		if err != nil {
 			return nil, err
 		}
-		if tokens, err = m.parseBody(tokens[4:]); err != nil {
-			return nil, err
-		}
-		maps[m.Name] = m
 	}
-	return maps, nil
+	return in, nil
 }
 
-// withoutServers leaves out server blocks, up to the brace that ends them; the Lua
-// in them is not looked at.
-func withoutServers(text string) string {
-	const begin = "\nserver {"
-	for {
-		start := strings.Index(text, begin)
-		if start < 0 {
-			return text
-		}
-		end, depth := start+len(begin), 1
-		for ; end < len(text) && depth > 0; end++ {
-			switch text[end] {
-			case '{':
-				depth++
-			case '}':
-				depth--
+func (in *Include) parseMap(tokens []token) ([]token, error) {
+	if len(tokens) < 4 || !tokens[3].is("{") || !strings.HasPrefix(tokens[2].text, "$") {
+		return nil, fmt.Errorf("%w: expected `map SOURCE $name {`", ErrSyntax)
+	}
+	m := &Map{Name: strings.ToLower(tokens[2].text[1:]), values: map[string]template{}}
+	var err error
+	if m.source, err = parseTemplate(tokens[1].text); err != nil {
+		return nil, err
+	}
+	in.Maps[m.Name] = m
+	return m.parseBody(tokens[4:])
+}
+
+// parseServer reads a server block behind its first word.
+func (in *Include) parseServer(tokens []token) ([]token, error) {
+	if len(tokens) == 0 || !tokens[0].is("{") {
+		return nil, fmt.Errorf("%w: server is no block", ErrSyntax)
+	}
+	s := &Server{}
+	depth := 0
+	for i, t := range tokens {
+		switch {
+		case t.is("{"):
+			depth++
+		case t.is("}"):
+			if depth--; depth == 0 {
+				if s.Socket == "" || s.Version == "" {
+					return nil, fmt.Errorf("%w: the server listens on no unix socket, or its Lua names no version", ErrSyntax)
+				}
+				in.Server = s
+				return tokens[i+1:], nil
+			}
+		case t.is("listen") && i+1 < len(tokens):
+			s.Socket, _ = strings.CutPrefix(tokens[i+1].text, "unix:")
+		case t.lua:
+			if m := storeVersion.FindStringSubmatch(t.text); m != nil {
+				s.Version = m[1]
 			}
 		}
-		text = text[:start] + text[end:]
 	}
+	return nil, fmt.Errorf("%w: server has no end", ErrSyntax)
 }
+
+// storeVersion is where the include's Lua says which version it is.
+var storeVersion = regexp.MustCompile(`X-Go-Jwt-Store"\]\s*=\s*"([^"]+)"`) //nolint:gochecknoglobals // a constant
 
 func (m *Map) parseBody(tokens []token) ([]token, error) {
 	for len(tokens) > 0 {
@@ -100,11 +150,11 @@ func (m *Map) Value(lookup func(string) string) string {
 }
 
 type token struct {
-	text   string
-	quoted bool
+	text        string
+	quoted, lua bool
 }
 
-func (t token) is(text string) bool { return !t.quoted && t.text == text }
+func (t token) is(text string) bool { return !t.quoted && !t.lua && t.text == text }
 
 // tokenize splits as nginx does: words, quoted words, and { } ; — a backslash
 // before a quote or another backslash is dropped, \t \r \n are what they say.
@@ -119,8 +169,17 @@ func tokenize(text string) ([]token, error) {
 				i++
 			}
 		case c == '{' || c == '}' || c == ';':
-			tokens = append(tokens, token{text: string(c)})
 			i++
+			if n := len(tokens); c == '{' && n > 0 && strings.HasSuffix(tokens[n-1].text, "_by_lua_block") {
+				end := luaEnd(text[i:])
+				if end < 0 {
+					return nil, fmt.Errorf("%w: a block of Lua has no end", ErrSyntax)
+				}
+				tokens = append(tokens, token{text: text[i : i+end], lua: true})
+				i += end + 1
+				continue
+			}
+			tokens = append(tokens, token{text: string(c)})
 		default:
 			t, n, err := word(text[i:])
 			if err != nil {
@@ -131,6 +190,45 @@ func tokenize(text string) ([]token, error) {
 		}
 	}
 	return tokens, nil
+}
+
+// luaEnd is where the brace stands that ends a block of Lua, as ngx_lua finds it:
+// braces in strings and comments do not count. -1: there is none.
+func luaEnd(s string) int {
+	depth := 1
+	skip := func(i int, end string) int { // behind the end of what begins at i
+		n := strings.Index(s[i:], end)
+		if n < 0 {
+			return len(s)
+		}
+		return i + n + len(end)
+	}
+	for i := 0; i < len(s); {
+		switch rest := s[i:]; {
+		case strings.HasPrefix(rest, "--[["), strings.HasPrefix(rest, "[["):
+			i = skip(i, "]]")
+		case strings.HasPrefix(rest, "--"):
+			i = skip(i, "\n")
+		case rest[0] == '"' || rest[0] == '\'':
+			for i++; i < len(s) && s[i] != rest[0]; i++ {
+				if s[i] == '\\' {
+					i++
+				}
+			}
+			i++
+		case rest[0] == '{':
+			depth++
+			i++
+		case rest[0] == '}':
+			if depth--; depth == 0 {
+				return i
+			}
+			i++
+		default:
+			i++
+		}
+	}
+	return -1
 }
 
 func word(s string) (token, int, error) {
@@ -144,7 +242,7 @@ func word(s string) (token, int, error) {
 		c := s[i]
 		switch {
 		case quote != 0 && c == quote:
-			return token{b.String(), true}, i + 1, nil
+			return token{text: b.String(), quoted: true}, i + 1, nil
 		case quote == 0 && c == '$' && i+1 < len(s) && s[i+1] == '{':
 			end := strings.IndexByte(s[i:], '}')
 			if end < 0 {
@@ -153,7 +251,7 @@ func word(s string) (token, int, error) {
 			b.WriteString(s[i : i+end+1])
 			i += end
 		case quote == 0 && strings.IndexByte(" \t\r\n;{", c) >= 0:
-			return token{b.String(), false}, i, nil
+			return token{text: b.String()}, i, nil
 		case c == '\\' && i+1 < len(s) && strings.IndexByte(`"'\trn`, s[i+1]) >= 0:
 			i++
 			b.WriteByte(map[byte]byte{'t': '\t', 'r': '\r', 'n': '\n', '"': '"', '\'': '\'', '\\': '\\'}[s[i]])
@@ -164,7 +262,7 @@ func word(s string) (token, int, error) {
 	if quote != 0 {
 		return token{}, 0, fmt.Errorf("%w: a quoted word has no end", ErrSyntax)
 	}
-	return token{b.String(), false}, i, nil
+	return token{text: b.String()}, i, nil
 }
 
 // template is text with variables: literals and names by turns.

@@ -1,6 +1,7 @@
 package nginx_test
 
 import (
+	"slices"
 	"testing"
 
 	"kong-go-jwt/spec/gateway/httpd"
@@ -65,14 +66,31 @@ func TestHeaderVariable(t *testing.T) {
 
 func TestParseInclude(t *testing.T) {
 	t.Parallel()
-	maps, err := nginx.ParseInclude(`# a comment; with { signs
+	in, err := nginx.ParseInclude(`# a comment; with { signs
 map $server_protocol $All {
     volatile;
     default "$a\n${b}c\t\"q\" $none";
 }
-map $a $kind { default ''; one 1; "two words" $b; }`)
+map $a $kind { default ''; one 1; "two words" $b; }
+more_clear_input_headers 'X-A'
+	X_A;
+server {
+	listen "unix:/a/b";
+	location / { content_by_lua_block { -- a { comment
+		local a = { "}", '\'}', [[}]] } --[[ } ]]
+		ngx.header["X-Go-Jwt-Store"] = "7"
+	} }
+}
+map $a $last { default x; }`)
 	if err != nil {
 		t.Fatal(err)
+	}
+	maps := in.Maps
+	if in.Server == nil || *in.Server != (nginx.Server{Socket: "/a/b", Version: "7"}) || maps["last"] == nil {
+		t.Errorf("%+v", in.Server)
+	}
+	if !slices.Equal(in.ClearHeaders, []string{"X-A", "X_A"}) {
+		t.Errorf("%q", in.ClearHeaders)
 	}
 	lookup := func(vars map[string]string) func(string) string {
 		return func(n string) string { return vars[n] }
@@ -86,7 +104,7 @@ map $a $kind { default ''; one 1; "two words" $b; }`)
 		}
 	}
 	for _, bad := range []string{
-		"server { }", "map $a $b { default x; ", "map $a b { default x; }", `map $a $b { default "x; }`,
+		"server { }", "server { listen unix:/a; }", `server { content_by_lua_block { " } }`, "more_clear_input_headers X", "lua_x 1;", "map $a $b { default x; ", "map $a b { default x; }", `map $a $b { default "x; }`,
 		"map $a $b { ~x y; }", `map $a $b { default "$"; }`, `map $a $b { default "${a"; }`, "map",
 	} {
 		if _, err := nginx.ParseInclude(bad); err == nil {

@@ -58,7 +58,7 @@ func (c *requestContext) variable(name string) (string, bool) {
 	if rest, ok := strings.CutPrefix(name, "arg_"); ok {
 		return argument(c.query, rest)
 	}
-	if m, ok := c.gateway.Maps[name]; ok {
+	if m, ok := c.gateway.Include.Load().Maps[name]; ok {
 		return m.Value(func(n string) string {
 			v, _ := c.variable(n)
 			return v

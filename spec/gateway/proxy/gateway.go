@@ -29,7 +29,10 @@ import (
 type Gateway struct {
 	// Plugin is the name of the plugin that lives in the plugin server.
 	Plugin string
-	Maps   map[string]*nginx.Map
+	// Include is what stands in nginx's http block.
+	Include atomic.Pointer[nginx.Include]
+	// Lost tells whether the database cannot be reached.
+	Lost func() bool
 	Log    *nginx.ErrorLog
 	// AccessLog, when set, takes one JSON line per request.
 	AccessLog io.Writer
@@ -58,6 +61,9 @@ type state struct {
 
 // New makes a gateway whose workers talk to socket.
 func New(workers int, socket string, g *Gateway) *Gateway {
+	if g.Include.Load() == nil {
+		g.Include.Store(&nginx.Include{})
+	}
 	g.Restart(workers, socket)
 	return g
 }
@@ -107,18 +113,24 @@ func (g *Gateway) Use(store *config.Store) error {
 	return nil
 }
 
+// Replace puts other rows in place, for the same services, routes and plugins:
+// what those run on stays as it is, as where a database changes.
+func (g *Gateway) Replace(rows *config.Store) {
+	s := *g.state.Load()
+	s.store = rows
+	g.state.Store(&s)
+}
+
 // Store is the configuration in use.
 func (g *Gateway) Store() *config.Store { return g.state.Load().store }
-
-const workspace = "0dc6f45b-8f8d-40d2-a504-473544ee190b"
 
 // instanceConfig is the JSON an instance is started with.
 func instanceConfig(p *config.Plugin, seq int64) ([]byte, error) {
 	m := maps.Clone(p.Config)
 	m["__seq__"] = seq
 	m["__plugin_id"] = p.ID
-	m["__ws_id"] = workspace
-	m["__key__"] = "plugins:" + p.Name + ":" + p.RouteID + ":" + p.ServiceID + ":::" + workspace
+	m["__ws_id"] = config.Workspace
+	m["__key__"] = "plugins:" + p.Name + ":" + p.RouteID + ":" + p.ServiceID + ":::" + config.Workspace
 	if p.RouteID != "" {
 		m["route_id"] = p.RouteID
 	}
@@ -135,6 +147,9 @@ func instanceConfig(p *config.Plugin, seq int64) ([]byte, error) {
 // Handle answers one request of a client.
 func (g *Gateway) Handle(ctx context.Context, req *httpd.Request) *httpd.Response {
 	state := g.state.Load()
+	for _, name := range g.Include.Load().ClearHeaders {
+		req.Header.Del(name)
+	}
 	c := &requestContext{
 		gateway: g, store: state.store, req: req, start: time.Now(), id: requestID(),
 		method: req.Method, header: req.Header.Clone(), query: req.Query, queryMark: req.HasQuery, body: req.Body,

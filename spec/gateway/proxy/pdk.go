@@ -99,6 +99,9 @@ func (p pdk) client(method string, args []byte) ([]byte, error) {
 		if !schema.IsUUID(id) && !byUsername {
 			return nil, errors.New("cannot load a consumer with an id that is not a uuid")
 		}
+		if p.gateway.Lost != nil && p.gateway.Lost() {
+			return nil, nil // as if there were none
+		}
 		c := p.store.ConsumerByID(id)
 		if c == nil && byUsername {
 			c = p.store.Consumer(id)

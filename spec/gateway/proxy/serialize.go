@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kong-go-jwt/spec/gateway/config"
 	"kong-go-jwt/spec/gateway/httpd"
 )
 
@@ -31,7 +32,7 @@ func (c *requestContext) serialized(res *httpd.Response) map[string]any {
 		"latencies":  map[string]any{"request": time.Since(c.start).Milliseconds()},
 		"client_ip":  host,
 		"started_at": c.start.UnixMilli(),
-		"workspace":  workspace,
+		"workspace":  config.Workspace,
 	}
 	if res != nil {
 		line["response"] = map[string]any{"status": res.Status, "headers": luaHeaders(res.Header.Map(maxHeaders)), "size": res.Length}
