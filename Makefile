@@ -10,7 +10,7 @@ FLOOD ?= 1000000
 .PHONY: run test lint fuzz bench soak image build help
 
 run: build ## serve kong/kong.yml by the embedded gateway, with the plugin in it
-	bin/gateway -config kong/kong.yml -plugin bin/go-jwt -nginx-include kong/go-jwt.nginx.conf -demo
+	bin/gateway -config kong/kong.yml -plugin bin/go-jwt -nginx-include auto -demo
 
 build: ## build the plugin and the embedded gateway into bin/
 	$(BUILD) -o bin/go-jwt .

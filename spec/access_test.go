@@ -1,7 +1,6 @@
 package spec_test
 
 import (
-	"os"
 	"testing"
 
 	"kong-go-jwt/spec/conformance"
@@ -18,11 +17,7 @@ func TestAccess(t *testing.T) {
 func TestAccessWithNginxVariable(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
-	const include = "../kong/go-jwt.nginx.conf"
-	if _, err := os.Stat(include); err != nil {
-		t.Skip(err)
-	}
-	g := specGateway(t, "-nginx-include", include)
+	g := specGateway(t, "-nginx-include=auto")
 	runCases(t, g)
 	var stats struct{ PDK map[string]int }
 	g.get(t, "/__stats", &stats)

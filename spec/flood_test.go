@@ -106,7 +106,7 @@ func TestFloods(t *testing.T) {
 			addRoute(config, "/kid", object{"key_claim_name": "kid"})
 			addRoute(config, "/issuer", object{"issuers": []any{object{"issuer": "issuer", "jwks_uri": issuer.URL}}})
 			address, args := metered(t, "-admin-rate", strconv.Itoa(adminRate))
-			g := startGateway(t, config, append(args, "-nginx-include=../kong/go-jwt.nginx.conf")...)
+			g := startGateway(t, config, append(args, "-nginx-include=auto")...)
 			before := keySets.Load()
 			calm := g.crowd(t, n/4, "/plain", func(i int) string { return known[i%len(known)] }, []int{200}, known, address)
 			storm := g.crowd(t, n, f.route, f.token, f.statuses, known, address)

@@ -17,7 +17,7 @@ const variableFile = "../kong/go-jwt.nginx.conf"
 func withVariable(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	needsGateway(t)
-	return specGateway(t, append([]string{"-nginx-include", variableFile}, args...)...)
+	return specGateway(t, append([]string{"-nginx-include=auto"}, args...)...)
 }
 
 func (g *gateway) calls(t *testing.T) map[string]int {
@@ -117,8 +117,8 @@ func TestCallsOfAnEvent(t *testing.T) {
 		args  []string
 		reads map[string]int
 	}{
-		"with the variable":    {[]string{"-nginx-include", variableFile}, map[string]int{"kong.nginx.get_var": 1}},
-		"without the variable": {nil, map[string]int{"kong.request.get_headers": 1, "kong.nginx.get_var": 1}},
+		"with the variable":    {[]string{"-nginx-include=auto"}, map[string]int{"kong.nginx.get_var": 1}},
+		"without the variable": {[]string{"-nginx-include="}, map[string]int{"kong.request.get_headers": 1, "kong.nginx.get_var": 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,6 +36,7 @@ type options struct {
 	prefix, include, accessLog   string
 	logLevel, pluginLog          string
 	pluginArgs, failCalls        list
+	includeArgs                  list
 	workers                      int
 	demo                         bool
 }
@@ -57,10 +58,11 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.database, "database", "off", "off, or postgres: the configuration is what the database holds first, and the Admin API changes it")
 	flags.StringVar(&o.role, "role", "traditional", "traditional, or data_plane: no Admin API")
 	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
-	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store")
+	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store; auto: what the plugin prints with -nginx-conf")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
 	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: what is below it is not logged, and what the plugin writes to stderr is info")
 	flags.StringVar(&o.pluginLog, "plugin-log", "", "file for all that the plugin server writes, whatever the log level")
+	flags.Var(&o.includeArgs, "nginx-conf-arg", "argument for the plugin's -nginx-conf, with -nginx-include auto (repeatable)")
 	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server, after -admin-url http://ADMIN (repeatable)")
 	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
@@ -100,6 +102,8 @@ func run(args []string) error {
 			return err
 		}
 		defer os.RemoveAll(o.prefix)
+	} else if o.prefix, err = filepath.Abs(o.prefix); err != nil {
+		return err
 	}
 	level, err := nginx.ParseLevel(o.logLevel)
 	if err != nil {
@@ -227,11 +231,18 @@ func (n *node) readTypes() error {
 }
 
 // include reads the nginx fragment, as each start and reload does.
-func (n *node) include() (*nginx.Include, error) {
-	if n.options.include == "" {
+func (n *node) include(ctx context.Context) (*nginx.Include, error) {
+	name := n.options.include
+	var text []byte
+	var err error
+	switch {
+	case name == "":
 		return &nginx.Include{}, nil
+	case name == "auto":
+		text, err = n.command.NginxConf(ctx, n.options.includeArgs)
+	default:
+		text, err = os.ReadFile(name)
 	}
-	text, err := os.ReadFile(n.options.include)
 	if errors.Is(err, os.ErrNotExist) && n.gateway != nil {
 		return &nginx.Include{}, nil // it was taken away
 	}
@@ -240,13 +251,17 @@ func (n *node) include() (*nginx.Include, error) {
 	}
 	in, err := nginx.ParseInclude(string(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.options.include, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if in.Server != nil && !strings.HasPrefix(in.Server.Socket, n.options.prefix+"/") {
+		n.log.Printf(nginx.Warn, "%s: the socket %s is not in this prefix: nobody listens there", name, in.Server.Socket)
+		in.Server = nil
 	}
 	return in, nil
 }
 
 func (n *node) start(ctx context.Context, rows *config.Store) error {
-	include, err := n.include()
+	include, err := n.include(ctx)
 	if err != nil {
 		return err
 	}
@@ -385,7 +400,7 @@ func (n *node) reload(ctx context.Context) {
 		n.log.Printf(nginx.Err, "reload: %v", err)
 		return
 	}
-	include, err := n.include()
+	include, err := n.include(ctx)
 	if err != nil {
 		n.log.Printf(nginx.Err, "reload: %v", err)
 		return

@@ -39,7 +39,7 @@ type Server struct {
 	MaxLine int
 	// Drain, when set, ends each connection after the request that is under way
 	// when it is done.
-	Drain context.Context //nolint:containedctx // it is the worker's life, not a call's
+	Drain context.Context
 
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}

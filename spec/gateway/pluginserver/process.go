@@ -70,6 +70,20 @@ func (c Command) Query(ctx context.Context) (Info, error) {
 	return info, nil
 }
 
+// NginxConf is what the binary prints with -nginx-conf.
+func (c Command) NginxConf(ctx context.Context, args []string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.Binary, append([]string{"-nginx-conf", "-kong-prefix", c.Prefix}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s -nginx-conf: %w: %s", c.Binary, err, stderr.Bytes())
+	}
+	return out, nil
+}
+
 // Process is a supervised plugin server.
 type Process struct {
 	stop chan struct{}

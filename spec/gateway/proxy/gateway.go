@@ -33,7 +33,7 @@ type Gateway struct {
 	Include atomic.Pointer[nginx.Include]
 	// Lost tells whether the database cannot be reached.
 	Lost func() bool
-	Log    *nginx.ErrorLog
+	Log  *nginx.ErrorLog
 	// AccessLog, when set, takes one JSON line per request.
 	AccessLog io.Writer
 	// FailCalls are the PDK methods that fail.
