@@ -2,6 +2,7 @@ package kong
 
 import (
 	"encoding/binary"
+	"slices"
 
 	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -96,20 +97,32 @@ func toConsumer(c *pb.Consumer) *plugin.Consumer {
 	return &plugin.Consumer{ID: c.GetId(), CreatedAt: c.GetCreatedAt(), Username: c.GetUsername(), CustomID: c.GetCustomId(), Tags: c.GetTags()}
 }
 
-// setHeaders sets the headers, and removes those without a value: Kong takes an
-// empty list for that.
+const setHeaders = "kong.service.request.set_headers"
+
+// setHeaders sets the headers, and removes those without a value.
 func (b *batch) setHeaders(headers []plugin.Header) {
-	b.call("kong.service.request.set_headers", func(b []byte) []byte {
-		for _, h := range headers {
-			b = wire.AppendPair(b, h.Name, func(b []byte) []byte {
-				if h.Value != "" {
-					return wire.AppendStringValue(b, h.Value)
-				}
-				return wire.AppendListValue(b, h.Values)
-			})
-		}
-		return b
-	})
+	b.call(setHeaders, func(b []byte) []byte { return appendHeaders(b, headers) })
+}
+
+// appendHeaders appends what set_headers does to each header: Kong takes an empty
+// list for removing it.
+func appendHeaders(b []byte, headers []plugin.Header) []byte {
+	for _, h := range headers {
+		b = wire.AppendPair(b, h.Name, func(b []byte) []byte {
+			if h.Value != "" {
+				return wire.AppendStringValue(b, h.Value)
+			}
+			return wire.AppendListValue(b, h.Values)
+		})
+	}
+	return b
+}
+
+func appendRemovals(b []byte, names []string) []byte {
+	for _, name := range names {
+		b = wire.AppendPair(b, name, func(b []byte) []byte { return wire.AppendListValue(b, nil) })
+	}
+	return b
 }
 
 const (
@@ -137,14 +150,12 @@ func (b *batch) setShared(key string, value func([]byte) []byte) {
 	})
 }
 
-// encodeGrant is plugin's Options.Encode.
+// encodeGrant is plugin's Options.Encode. The answer ends with the call of
+// set_headers, if there is one, with those that are set first: see batch.answer.
 func encodeGrant(g *plugin.Grant) plugin.Answer {
 	var b batch
 	if g.Identity != nil {
 		b.authenticate(g.Identity)
-	}
-	if len(g.Headers) > 0 {
-		b.setHeaders(g.Headers)
 	}
 	if len(g.Groups) > 0 {
 		b.setShared("authenticated_groups", func(b []byte) []byte { return wire.AppendListValue(b, g.Groups) })
@@ -152,7 +163,50 @@ func encodeGrant(g *plugin.Grant) plugin.Answer {
 	if g.Log != nil {
 		b.serialize(g.Log)
 	}
-	return plugin.Answer{Bytes: b.bytes, Calls: b.calls}
+	var a plugin.Answer
+	if len(g.Headers) > 0 {
+		b.call(setHeaders, func(b []byte) []byte {
+			isSet := func(h plugin.Header) bool { return h.Value != "" || len(h.Values) > 0 }
+			a.Marks[markLength] = len(b) - frameHead
+			b = appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), func(h plugin.Header) bool { return !isSet(h) }))
+			a.Marks[markRemovals] = len(b)
+			return appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), isSet))
+		})
+	}
+	a.Bytes, a.Calls = b.bytes, b.calls
+	return a
+}
+
+const frameHead = 4 // bytes of a frame's length
+
+// The places in an answer of encodeGrant. Both are 0 where it calls no set_headers.
+const (
+	markLength   = iota // of set_headers' arguments
+	markRemovals        // where they begin in them
+)
+
+// answer begins the batch with what encodeGrant has made. The headers that the
+// grant has no value for are removed if remove says so, and in any case those of
+// more, which appendRemovals has made.
+func (b *batch) answer(a *plugin.Answer, remove bool, more []byte) {
+	at, end := a.Marks[markLength], len(a.Bytes)
+	if at > 0 && !remove {
+		end = a.Marks[markRemovals]
+	}
+	b.bytes, b.calls = append(b.bytes[:0], a.Bytes[:end]...), a.Calls
+	if at == 0 {
+		if len(more) > 0 {
+			b.call(setHeaders, func(b []byte) []byte { return append(b, more...) })
+		}
+		return
+	}
+	b.bytes = append(b.bytes, more...)
+	length := len(b.bytes) - at - frameHead
+	if length == 0 { // nothing to be done
+		b.bytes, b.calls = b.bytes[:at-len(setHeaders)-frameHead], b.calls-1
+		return
+	}
+	binary.LittleEndian.PutUint32(b.bytes[at:], uint32(length))
 }
 
 // hide takes a token out of the request.

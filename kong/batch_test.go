@@ -91,3 +91,40 @@ func TestEnd(t *testing.T) {
 		}
 	}
 }
+
+// An answer removes what may have come with the request, and makes no call in vain.
+func TestAnswer(t *testing.T) {
+	text := structpb.NewStringValue
+	gone := structpb.NewListValue(&structpb.ListValue{})
+	setAndGone := &plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}, {Name: "Set", Value: "x"}, {Name: "Lists", Values: []string{"y"}}}}
+	list := structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{text("y")}})
+	for name, tt := range map[string]struct {
+		grant  *plugin.Grant
+		remove bool
+		more   []string
+		want   map[string]*structpb.Value // nil: no call
+	}{
+		"all":                     {setAndGone, true, []string{"More"}, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone, "More": gone}},
+		"without more":            {setAndGone, true, nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone}},
+		"without removals":        {setAndGone, false, nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list}},
+		"more alone":              {setAndGone, false, []string{"More"}, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "More": gone}},
+		"removals alone":          {&plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}}}, true, nil, map[string]*structpb.Value{"Gone": gone}},
+		"nothing to remove":       {&plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}}}, false, nil, nil},
+		"no headers":              {&plugin.Grant{}, true, nil, nil},
+		"more, where none is set": {&plugin.Grant{}, true, []string{"More"}, map[string]*structpb.Value{"More": gone}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, calls := kong.AnswerBytes(tt.grant, tt.remove, tt.more...)
+			if tt.want == nil {
+				if len(b) > 0 || calls != 0 {
+					t.Errorf("%d calls: %q", calls, b)
+				}
+				return
+			}
+			call(t, b, "kong.service.request.set_headers", &structpb.Struct{Fields: tt.want})
+			if calls != 1 {
+				t.Errorf("%d calls, want 1", calls)
+			}
+		})
+	}
+}

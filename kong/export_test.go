@@ -40,6 +40,14 @@ func ShareTokenBytes(token []byte) []byte {
 	return b.bytes
 }
 
+// AnswerBytes begins a batch with the encoded grant.
+func AnswerBytes(g *plugin.Grant, remove bool, more ...string) (b []byte, calls int) {
+	a := encodeGrant(g)
+	var out batch
+	out.answer(&a, remove, appendRemovals(nil, more))
+	return out.bytes, out.calls
+}
+
 func ExitBytes(r *plugin.Refusal) []byte {
 	var b batch
 	b.exit(r)

@@ -58,7 +58,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	var cleared []string
 	if o.Edge {
 		for _, name := range plugin.IdentityHeaders() {
-			cleared = append(cleared, spellings(name)...)
+			cleared = append(cleared, plugin.Spellings(name)...)
 		}
 	}
 	for _, name := range o.Headers {
@@ -76,7 +76,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 		}
 		c.headers = append(c.headers, name)
 		command += " -header " + name
-		cleared = append(cleared, spellings(name)[1:]...) // the true one may hold a token
+		cleared = append(cleared, plugin.Spellings(name)[1:]...) // the true one may hold a token
 	}
 	t := template.Must(template.New("").Funcs(template.FuncMap{
 		"variable": func(header string) string { return "$http_" + strings.ReplaceAll(strings.ToLower(header), "-", "_") },
@@ -89,18 +89,4 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 		return fmt.Errorf("writing the nginx include: %w", err)
 	}
 	return nil
-}
-
-// spellings returns name with each of its dashes as it is, or as an underscore;
-// name itself comes first.
-func spellings(name string) []string {
-	all := []string{name}
-	for i := range len(name) {
-		if name[i] == '-' {
-			for _, s := range all {
-				all = append(all, s[:i]+"_"+s[i+1:])
-			}
-		}
-	}
-	return all
 }

@@ -26,7 +26,10 @@ type reads struct {
 
 	headerNames []string // Config.HeaderNames
 	identifying []string // headers whose disguises are removed; nil: none
-	claimed     []string // those of them that are not identity headers
+	claimed     []string // headers of Config.ClaimsToHeaders
+
+	fewDisguises bool   // of claimed, so that all can be removed unseen
+	removals     []byte // of them (appendRemovals)
 
 	covered atomic.Pointer[cover] // by the variable
 }
@@ -43,8 +46,13 @@ func newReads(c *schema.Config) *reads {
 	}
 	if c.GuardHeaders {
 		r.identifying = plugin.GuardedHeaders(c)
-		r.claimed = r.identifying[len(plugin.IdentityHeaders()):]
 	}
+	for _, h := range c.ClaimsToHeaders {
+		r.claimed = append(r.claimed, h.Header)
+	}
+	var disguises []string
+	disguises, r.fewDisguises = plugin.ClaimDisguises(c)
+	r.removals = appendRemovals(nil, disguises)
 	// A variable is cheaper than all headers, but joins repeated ones, which
 	// matters for every header but Authorization: nginx refuses it twice.
 	r.headers = c.GuardHeaders || len(c.CookieNames) > 0 || !onlyAuthorization

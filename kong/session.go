@@ -37,6 +37,8 @@ type session struct {
 	ending    bool      // Kong will close the connection: until then, it is only read from
 	variables bool      // the event's reads are those of the nginx variable
 	request   plugin.Request
+	absent    bool   // none of the headers that a grant sets has come with the request
+	removed   []byte // headers to be removed beside (appendRemovals), for they may have come
 }
 
 var (
@@ -161,6 +163,7 @@ func (s *session) fail(err error) error {
 // read fills s.request from the answers to what begin has written.
 func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 	s.request = plugin.Request{Headers: s.request.Headers[:0]}
+	s.absent, s.removed = false, nil
 	if s.variables {
 		done, no, err := s.readVariable(r)
 		if done || no != nil || err != nil {
@@ -211,10 +214,12 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	if c == nil {
 		return false, nil, nil
 	}
-	others, good := r.fromVariable(value, r.coverBy(c), &s.request)
+	by := r.coverBy(c)
+	others, absent, good := r.fromVariable(value, by, &s.request)
 	if !good {
 		return false, nil, nil
 	}
+	s.absent, s.removed = absent, by.removed
 	if !others {
 		return true, nil, nil
 	}
@@ -225,7 +230,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	}
 	headers, no, err := s.headers()
 	if no == nil && err == nil {
-		s.request.Disguised = r.disguised(headers)
+		s.request.Disguised, s.removed = r.disguised(headers), nil
 	}
 	return true, no, err
 }
@@ -302,19 +307,16 @@ func (s *session) Consumer(idOrUsername string) (*plugin.Consumer, error) {
 // allow lets the request go on to the upstream.
 func (s *session) allow(o *plugin.Outcome) error {
 	b := &s.out
-	b.bytes, b.calls = append(b.bytes[:0], o.Answer.Bytes...), o.Answer.Calls
+	more := s.removed
+	if len(s.request.Disguised) > 0 {
+		more = appendRemovals(nil, s.request.Disguised)
+	}
+	b.answer(&o.Answer, !s.absent, more)
 	if o.Token != nil {
 		b.shareToken(o.Token)
 	}
 	if o.Hidden != nil {
 		b.hide(o.Hidden)
-	}
-	if len(s.request.Disguised) > 0 {
-		clear := make([]plugin.Header, 0, len(s.request.Disguised))
-		for _, name := range s.request.Disguised {
-			clear = append(clear, plugin.Header{Name: name})
-		}
-		b.setHeaders(clear)
 	}
 	b.end(s.event.Sequence)
 	s.answered = true

@@ -77,9 +77,11 @@ func dashed(name string) string { return strings.ReplaceAll(strings.ToLower(name
 
 // cover is what a variable that carries of is worth to an instance.
 type cover struct {
-	of     *carried
-	enough bool  // but for odd requests
-	parts  []int // that hold the headers of headerNames
+	of      *carried
+	enough  bool   // but for odd requests
+	parts   []int  // that hold the headers of headerNames
+	claimed []int  // that hold the headers of Config.ClaimsToHeaders; 0: not carried
+	removed []byte // what must be removed because it is not known whether it is there
 }
 
 // coverBy tells what a variable that carries c is worth.
@@ -93,7 +95,10 @@ func (r *reads) coverBy(c *carried) *cover {
 		s.enough = s.enough && c.part(name) > 0
 	}
 	for _, name := range r.claimed {
-		s.enough = s.enough && c.part(name) >= variableParts
+		s.claimed = append(s.claimed, c.part(name))
+		if c.part(name) < variableParts {
+			s.enough, s.removed = s.enough && r.fewDisguises, r.removals
+		}
 	}
 	r.covered.Store(s)
 	return s
@@ -101,19 +106,20 @@ func (r *reads) coverBy(c *carried) *cover {
 
 // fromVariable fills a request from the variable's value, whose first part has
 // told what by is. others tells that there are headers that may be disguised
-// identity headers. It reports false for good if the value does not hold all, or
-// is not to be relied on, since a part holds a newline, or a comma that may join
-// several headers.
-func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (others, good bool) {
+// identity headers, absent that none of the headers that a grant sets has come with
+// the request. It reports false for good if the value does not hold all, or is not
+// to be relied on, since a part holds a newline, or a comma that may join several
+// headers.
+func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (others, absent, good bool) {
 	if !by.enough {
-		return false, false
+		return false, false, false
 	}
 	var most [variableParts + maxCarried][]byte
 	parts := most[:variableParts+len(by.of.headers)]
 	for i := range parts {
 		part, rest, more := bytes.Cut(value, []byte("\n"))
 		if last := i == len(parts)-1; more == last {
-			return false, false
+			return false, false, false
 		}
 		parts[i], value = part, rest
 	}
@@ -121,11 +127,17 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 	to.Headers = to.Headers[:0]
 	for _, i := range by.parts {
 		if i >= variableParts && bytes.IndexByte(parts[i], ',') >= 0 {
-			return false, false
+			return false, false, false
 		}
 		to.Headers = append(to.Headers, parts[i])
 	}
-	return r.identifying != nil && !by.of.edge && len(parts[5]) > 0, true
+	// Of headers that came without a value, only the edge include tells that they
+	// are not there.
+	absent = by.of.edge && len(parts[5]) == 0
+	for _, i := range by.claimed {
+		absent = absent && i >= variableParts && len(parts[i]) == 0
+	}
+	return r.identifying != nil && !by.of.edge && len(parts[5]) > 0, absent, true
 }
 
 // variable is the first part of the nginx variable and what it tells; nil: it is

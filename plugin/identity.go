@@ -101,6 +101,44 @@ func Disguised(name string, names []string) bool {
 		!slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(name, n) })
 }
 
+// Spellings returns name with each of its dashes and underscores as a dash or an
+// underscore, 2^n for n of them; name itself comes first.
+func Spellings(name string) []string {
+	all := []string{name}
+	for i := range len(name) {
+		if other := strings.IndexByte("-_", name[i]); other >= 0 {
+			for _, s := range all {
+				all = append(all, s[:i]+"_-"[other:other+1]+s[i+1:])
+			}
+		}
+	}
+	return all
+}
+
+// maxDisguises is how many headers are removed without looking whether they are
+// there. One costs Kong 1.6 µs and the plugin 0.4, to read all headers 14 and 10.
+const maxDisguises = 8
+
+// ClaimDisguises returns the disguises of the headers of Config.ClaimsToHeaders.
+// It reports false if they are too many to be removed unseen.
+func ClaimDisguises(c *schema.Config) (names []string, few bool) {
+	if !c.GuardHeaders {
+		return nil, true
+	}
+	guarded := GuardedHeaders(c)
+	for _, h := range c.ClaimsToHeaders {
+		if n := strings.Count(h.Header, "-") + strings.Count(h.Header, "_"); n > 3 || len(names)+1<<n-1 > maxDisguises {
+			return nil, false
+		}
+		for _, name := range Spellings(h.Header) {
+			if Disguised(name, guarded) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names, true
+}
+
 func looksLike(a, b string) bool {
 	return len(a) == len(b) && strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
 }

@@ -51,7 +51,8 @@ type Options struct {
 // Answer is an encoded [Grant], which means something to who encoded it only.
 type Answer struct {
 	Bytes []byte
-	Calls int // how many calls Bytes makes
+	Calls int    // how many calls Bytes makes
+	Marks [2]int // places in Bytes
 }
 
 // Store holds what all engines share: credentials, consumers and decisions,
