@@ -10,6 +10,7 @@ import (
 
 	"kong-go-jwt/kong/source"
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/jwks"
 	"kong-go-jwt/schema"
 )
 
@@ -23,7 +24,7 @@ type Options struct {
 	Admin         source.AdminOptions // URL "": no Admin API
 	AdminCA       string              // file of PEM certificates to trust for it; "": the system's
 	Store         plugin.Options
-	JWKS          JWKSOptions
+	JWKS          jwks.Options
 	Metrics       string // address of /metrics and /healthz; "": none
 	Profiles      bool   // /debug/pprof/ too
 }
@@ -56,7 +57,10 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
 	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
 	f.IntVar(&o.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")
-	o.JWKS.flags(f)
+	o.JWKS.Flags(f)
+	f.DurationVar(&o.JWKS.Refresh, "jwks-refresh", 5*time.Minute, "how often issuers' keys are fetched, unless Cache-Control says otherwise")
+	f.DurationVar(&o.JWKS.Stale, "jwks-stale", 24*time.Hour, "for how long issuers' keys go on being used while fetching them fails")
+	f.DurationVar(&o.JWKS.MinInterval, "jwks-min-interval", 10*time.Second, "least time between fetches of an issuer's keys because of an unknown one")
 	f.DurationVar(&o.Store.CredentialTTL, "credential-ttl", 30*time.Second, "for how long a credential or consumer is used before it is looked up again")
 	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "for how long it is remembered that there is no such credential")
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")

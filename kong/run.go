@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kong-go-jwt/kong/source"
+	"kong-go-jwt/plugin/jwks"
 )
 
 // Run is the plugin server's life: it listens on socket until ctx is done or
@@ -43,10 +44,8 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 		o.Store.Admit = source.NewStrangers(o.Admin.Rate, o.Admin.AtOnce, o.Admin.Metrics).Admit
 	}
 	o.Store.Used = counts.used
-	keys, err := o.JWKS.sets(o.Store.Log)
-	if err != nil {
-		return err
-	}
+	o.JWKS.Log = o.Store.Log
+	keys := jwks.New(o.JWKS)
 	defer keys.Close()
 	o.Store.Keys = keys
 	server, store := NewServer(o.Store, version)

@@ -109,11 +109,8 @@ func (e *Engine) verifyingKey(ctx context.Context, t *token, keys []*PublishedKe
 	}
 	defer done()
 	for _, k := range keys {
-		if k.retired.Load() || k.Algorithm != "" && k.Algorithm != t.alg {
-			continue
-		}
-		verifier, err := newPublicKeyVerifier(t.alg, k.Key)
-		if err != nil {
+		verifier := k.verifier(t.alg)
+		if verifier == nil || k.retired.Load() {
 			continue
 		}
 		if tried++; tried > maxCandidates {

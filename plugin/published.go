@@ -53,3 +53,19 @@ func (k *PublishedKey) good(now time.Time) bool {
 	from := k.askAgain.Load()
 	return !k.retired.Load() && (from == 0 || now.UnixNano() < from)
 }
+
+// Fits tells whether k may verify tokens that are signed with that algorithm.
+func (k *PublishedKey) Fits(algorithm string) bool { return k.verifier(algorithm) != nil }
+
+// verifier returns what checks signatures of that algorithm with k; nil if k is
+// not fit for it.
+func (k *PublishedKey) verifier(algorithm string) *verifier {
+	if k.Algorithm != "" && k.Algorithm != algorithm {
+		return nil
+	}
+	v, err := newPublicKeyVerifier(algorithm, k.Key)
+	if err != nil {
+		return nil
+	}
+	return v
+}

@@ -1,5 +1,7 @@
 package schema
 
+import "errors"
+
 // Kong returns the plugin's schema in Kong's schema language, ready to be
 // encoded as JSON into the Schema of -dump.
 func Kong() map[string]any {
@@ -21,18 +23,29 @@ func Kong() map[string]any {
 				"type": "foreign", "reference": "consumers", "eq": nil,
 				"description": "Not allowed: a consumer is known only after authentication.",
 			}},
-			map[string]any{"protocols": map[string]any{
-				"type": "set", "required": true,
-				"default":     []string{"grpc", "grpcs", "http", "https"},
-				"elements":    map[string]any{"type": "string", "one_of": []string{"grpc", "grpcs", "http", "https"}},
-				"description": "Protocols of the requests that the plugin runs on.",
-			}},
+			map[string]any{"protocols": protocols().kong()},
 			map[string]any{"config": map[string]any{
 				"type": "record", "fields": kongFields(Fields()),
 			}},
 		},
 		"entity_checks": checks,
 	}
+}
+
+// protocols is the plugin's field of that name, beside config.
+func protocols() *Field {
+	all := []string{"grpc", "grpcs", "http", "https"}
+	return &Field{
+		Name: "protocols", Type: Set, Required: true, Default: all, Elements: &Field{Type: String, OneOf: all},
+		Description: "Protocols of the requests that the plugin runs on.",
+	}
+}
+
+// CheckProtocols checks the protocols that a plugin is configured for. The error
+// is as that of [Check].
+func CheckProtocols(v any) error {
+	_, errs := protocols().check(v, "protocols", true)
+	return errors.Join(errs...)
 }
 
 func kongFields(fields []Field) []any {

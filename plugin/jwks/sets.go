@@ -115,6 +115,18 @@ func (s *Sets) Open(issuer, jwksURI string) plugin.KeySet {
 	return &opened{set: shared, sets: s}
 }
 
+// Fetchable tells why nothing may be fetched for an issuer; nil: it may.
+func (s *Sets) Fetchable(issuer, jwksURI string) error {
+	if jwksURI == "" {
+		var err error
+		if jwksURI, err = discoveryURL(issuer); err != nil {
+			return err
+		}
+	}
+	_, err := s.o.parseURL(jwksURI)
+	return err
+}
+
 // start lets shared fetch its keys, unless nothing is fetched any more.
 func (s *Sets) start(shared *set) {
 	ctx, stop := context.WithCancel(context.Background())

@@ -1,0 +1,71 @@
+package jwks
+
+import (
+	"crypto/x509"
+	"errors"
+	"flag"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// Flags adds to f the flags that say how keys can be had, which are the same in
+// every command: -jwks-ca, -jwks-allow-http, -jwks-proxy and how to log in.
+func (o *Options) Flags(f *flag.FlagSet) {
+	f.BoolVar(&o.AllowHTTP, "jwks-allow-http", false, "let issuers' keys be fetched by http from other hosts than this one")
+	f.Func("jwks-ca", "`file` with PEM certificates to trust for issuers' keys, instead of the system's", o.setCA)
+	f.Func("jwks-proxy", "`URL` of an HTTP proxy through which issuers' keys are fetched", o.setProxy)
+	f.Func("jwks-token-file", "`ORIGIN=FILE`: the bearer token that an issuer wants of who fetches its keys, for example https://login.example.com=/etc/kong/token; may be given several times", func(s string) error {
+		return o.login(s, func(l *Login, file string) error {
+			l.TokenFile = file
+			return nil
+		})
+	})
+	f.Func("jwks-client-cert", "`ORIGIN=CERT,KEY`: PEM files with the client certificate that an issuer wants of who fetches its keys, and with its private key; may be given several times", func(s string) error {
+		return o.login(s, func(l *Login, files string) (err error) {
+			var both bool
+			if l.CertFile, l.KeyFile, both = strings.Cut(files, ","); !both {
+				err = errors.New("must be ORIGIN=CERT,KEY")
+			}
+			return err
+		})
+	})
+}
+
+func (o *Options) setCA(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err //nolint:wrapcheck // names the file
+	}
+	o.RootCAs = x509.NewCertPool()
+	if !o.RootCAs.AppendCertsFromPEM(text) {
+		return errors.New("holds no PEM certificate")
+	}
+	return nil
+}
+
+func (o *Options) setProxy(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("is not an http or https URL")
+	}
+	o.Proxy = u
+	return nil
+}
+
+// login sets a part of how to log in at an origin, and checks it.
+func (o *Options) login(text string, set func(l *Login, value string) error) error {
+	origin, value, ok := strings.Cut(text, "=")
+	if !ok || value == "" {
+		return errors.New("must be ORIGIN=FILE")
+	}
+	if o.Logins == nil {
+		o.Logins = make(map[string]Login)
+	}
+	l := o.Logins[origin]
+	if err := set(&l, value); err != nil {
+		return err
+	}
+	o.Logins[origin] = l
+	return l.Check(origin) //nolint:wrapcheck // says it all
+}
