@@ -2,6 +2,7 @@ package kong
 
 import (
 	"io"
+	"log/slog"
 	"time"
 
 	"kong-go-jwt/kong/wire"
@@ -96,4 +97,23 @@ func BrokenInstance(s *Server, like int32) int32 {
 	in.engine, in.shared = new(plugin.Engine), nil
 	s.instances.byID.Store(in.id, &in)
 	return in.id
+}
+
+// ErrorLog opens the lines that wait for an event: a logger whose warnings wait,
+// and what the next event would carry, each line as "level TEXT".
+func ErrorLog(now func() time.Time, print slog.Handler) (log *slog.Logger, take func() []string) {
+	l := newErrorLog(now)
+	return l.logger(print), func() (texts []string) {
+		for _, line := range l.take() {
+			texts = append(texts, line.level.String()+" "+line.text)
+		}
+		return texts
+	}
+}
+
+// LogBytes is the call that writes a line to Kong's error log.
+func LogBytes(level slog.Level, text string) []byte {
+	var b batch
+	b.log(line{level, text})
+	return b.bytes
 }

@@ -25,7 +25,13 @@ type instance struct {
 	engine  *plugin.Engine
 	reads   *reads
 	shared  *shared
+
+	// Of one without an engine: why, and where to mend it; and how often that is told.
+	fault []any
+	limit limiter
 }
+
+const configurationRefused = "configuration refused: every request of this plugin is answered 500"
 
 // shared is what all instances of the same configuration have in common, so
 // that each worker profits from what the others have verified.
@@ -34,6 +40,7 @@ type shared struct {
 	reads  *reads
 	users  int
 	key    [sha256.Size]byte
+	warned map[string]bool // ids of plugins of which the configuration's warnings were told
 }
 
 // maxInstances bounds the instances, of which Kong does not close all.
@@ -43,6 +50,7 @@ const maxInstances = 1 << 16
 type instances struct {
 	store *plugin.Store
 	log   *slog.Logger
+	print *slog.Logger // see Server
 	info  func() (*pb.PluginInfo, error)
 
 	byID     sync.Map // int32 → *instance
@@ -52,9 +60,9 @@ type instances struct {
 	byConfig map[[sha256.Size]byte]*shared
 }
 
-func newInstances(store *plugin.Store, log *slog.Logger, info func() (*pb.PluginInfo, error)) *instances {
+func newInstances(store *plugin.Store, log, print *slog.Logger, info func() (*pb.PluginInfo, error)) *instances {
 	return &instances{
-		store: store, log: log, info: info,
+		store: store, log: log, print: print, info: info,
 		// Ids start anywhere, so that one which a worker still knows from an
 		// earlier server process is unlikely to mean another configuration here.
 		next:     rand.Int32N(1 << 30), //nolint:gosec // no secret
@@ -132,10 +140,12 @@ func (s *instances) start(config []byte) *instance {
 	defer s.mu.Unlock()
 	var err error
 	in.shared, err = s.prepare(config)
-	if err != nil {
-		s.log.Error("configuration refused: every request of this plugin is answered 500", "why", err)
+	if where := placeOf(config); err != nil {
+		in.fault = append([]any{"why", err}, where.attrs()...)
+		s.print.Error(configurationRefused, in.fault...)
 	} else {
 		in.engine, in.reads = in.shared.engine, in.shared.reads
+		s.warn(in.shared, where)
 	}
 	for s.next++; s.next <= 0 || s.get(s.next) != nil; s.next++ {
 		s.next = max(s.next, 0)
@@ -147,6 +157,45 @@ func (s *instances) start(config []byte) *instance {
 	s.byID.Store(in.id, in)
 	s.n++
 	return in
+}
+
+// warn tells what is questionable in a configuration, once for each plugin that
+// has it.
+func (s *instances) warn(sh *shared, where place) {
+	if sh.warned[where.Plugin] {
+		return
+	}
+	sh.warned[where.Plugin] = true
+	c := sh.engine.Config()
+	if c.Shadow {
+		s.log.Warn("config.shadow is on: nobody is refused, and nothing is protected", where.attrs()...)
+	}
+	for _, warning := range c.Warnings() {
+		s.log.Warn("is this configuration meant?", append([]any{"why", warning}, where.attrs()...)...)
+	}
+}
+
+// place is where in Kong a configuration is, by ids: what Kong adds to it.
+type place struct {
+	Plugin  string `json:"__plugin_id"`
+	Route   string `json:"route_id"`
+	Service string `json:"service_id"`
+}
+
+// placeOf returns what a configuration tells of its place, of which any part may
+// be missing.
+func placeOf(config []byte) (p place) {
+	_ = json.Unmarshal(config, &p) // what cannot be read is refused elsewhere
+	return p
+}
+
+func (p place) attrs() (attrs []any) {
+	for _, a := range [][2]string{{"plugin", p.Plugin}, {"route", p.Route}, {"service", p.Service}} {
+		if a[1] != "" {
+			attrs = append(attrs, a[0], a[1])
+		}
+	}
+	return attrs
 }
 
 // prepare returns the engine of a configuration.
@@ -178,7 +227,7 @@ func (s *instances) share(c *schema.Config) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	sh := &shared{engine: engine, reads: newReads(c), users: 1, key: key}
+	sh := &shared{engine: engine, reads: newReads(c), users: 1, key: key, warned: make(map[string]bool)}
 	s.byConfig[key] = sh
 	return sh, nil
 }

@@ -274,7 +274,7 @@ func (o *loop) accept() {
 	fd, _, err := unix.Accept4(o.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {
 		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ECONNABORTED) && !errors.Is(err, unix.EINTR) {
-			o.server.faults.log(o.server.log, "accepting a connection", err)
+			o.server.closed.log(o.server.log, "accepting a connection", err)
 			o.rest()
 		}
 		return
@@ -283,7 +283,7 @@ func (o *loop) accept() {
 	c.session = session{server: o.server, conn: descriptor{fd, o.waiters}, mustNot: true}
 	c.in.R = arrived(fd)
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
-		o.server.faults.log(o.server.log, "accepting a connection", err)
+		o.server.closed.log(o.server.log, "accepting a connection", err)
 		_ = unix.Close(fd)
 		return
 	}
@@ -332,7 +332,7 @@ func (o *loop) close(c *served) {
 // end closes a connection because of err.
 func (o *loop) end(c *served, err error) {
 	if err = ended(err); !errors.Is(err, errEnded) {
-		o.server.faults.log(o.server.log, "connection closed", err)
+		o.server.closed.log(o.server.log, "connection closed", err)
 	}
 	o.close(c)
 }

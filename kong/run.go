@@ -25,7 +25,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	defer orphaned()
 	go watchParent(ctx, orphaned)
 
-	o.Store.Log = logger(w)
+	o.Store.Log = newErrorLog(time.Now).logger(printer(w))
 	var counts *metrics
 	if o.Metrics != "" {
 		counts = newMetrics(version)
@@ -86,16 +86,16 @@ func certificates(flag, file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// logger writes to w, which Kong makes lines of its error log, with its own time.
-func logger(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+// printer writes to w, which Kong makes lines of its error log, with its own time.
+func printer(w io.Writer) slog.Handler {
+	return slog.NewTextHandler(w, &slog.HandlerOptions{
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && a.Key == slog.TimeKey {
 				return slog.Attr{}
 			}
 			return a
 		},
-	}))
+	})
 }
 
 // watchParent calls orphaned when the process that started this one is gone:

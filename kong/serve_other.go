@@ -41,7 +41,7 @@ func (s *Server) accept(ctx context.Context, l *net.UnixListener, noMore, stop <
 			c := &session{server: s, conn: conn}
 			c.in.R = conn
 			if err := c.serve(ctx); !errors.Is(err, errEnded) {
-				s.faults.log(s.log, "connection closed", err)
+				s.closed.log(s.log, "connection closed", err)
 			}
 			mu.Lock()
 			delete(open, conn)

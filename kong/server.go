@@ -10,8 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,10 +19,12 @@ import (
 // Server is a plugin server. The zero value is not usable; see [NewServer].
 type Server struct {
 	log       *slog.Logger
+	print     *slog.Logger // only prints; log may do more, see errorLog
+	errorLog  *errorLog    // nil: nothing but what is about a request is carried to Kong's
 	instances *instances
-	faults    limiter
-	shadowed  limiter
-	panics    limiter
+
+	closed, faults, warnings, shadowed, panics limiter
+	refused                                    map[plugin.Reason]*limiter // read-only
 	// variable is what the nginx variable was seen to carry. That cannot change
 	// while the process lives, since Kong starts a new one at each reload.
 	variable atomic.Pointer[variable]
@@ -37,14 +37,20 @@ type Server struct {
 }
 
 // NewServer returns a server whose engines share a store made from o, whose
-// Encode it sets. The store is the caller's to close.
+// Encode it sets. The store is the caller's to close. Warnings given to o.Log
+// reach Kong's error log if Run has made it.
 func NewServer(o plugin.Options, version string) (*Server, *plugin.Store) {
 	o.Encode = encodeGrant
 	store := plugin.NewStore(o)
-	return &Server{
-		log:       o.Log,
-		instances: newInstances(store, o.Log, pluginInfo(version)),
-	}, store
+	s := &Server{log: o.Log, print: o.Log, refused: make(map[plugin.Reason]*limiter)}
+	if c, ok := o.Log.Handler().(*carrying); ok {
+		s.errorLog, s.print = c.lines, slog.New(c.Handler)
+	}
+	for _, r := range plugin.Reasons() {
+		s.refused[r.Reason] = new(limiter)
+	}
+	s.instances = newInstances(store, s.log, s.print, pluginInfo(version))
+	return s, store
 }
 
 // Listen opens the socket at path for Kong's user alone. A socket that is there
@@ -96,29 +102,4 @@ func (s *Server) drain(limit time.Duration) {
 			idle, calls = 0, now
 		}
 	}
-}
-
-// panicked tells of a panic that was recovered from.
-func (s *Server) panicked(fault any) {
-	s.metrics.panicked()
-	s.panics.log(s.log, "panic", fmt.Errorf("%v\n%s", fault, debug.Stack()))
-}
-
-// limiter lets at most one line a second into the log, and counts the rest.
-// The zero value is ready for use.
-type limiter struct {
-	mu      sync.Mutex
-	last    time.Time
-	skipped int
-}
-
-func (l *limiter) log(to *slog.Logger, message string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.last) < time.Second {
-		l.skipped++
-		return
-	}
-	to.Warn(message, "why", err, "unlogged", l.skipped)
-	l.last, l.skipped = time.Now(), 0
 }

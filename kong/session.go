@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"syscall"
 	"time"
@@ -39,6 +40,7 @@ type session struct {
 	request   plugin.Request
 	absent    bool   // none of the headers that a grant sets has come with the request
 	removed   []byte // headers to be removed beside (appendRemovals), for they may have come
+	lines     []line // about the request, to be carried by the event
 }
 
 var (
@@ -70,7 +72,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		}
 		return false, s.write(wire.AppendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
 	}
-	s.began = s.server.metrics.now()
+	s.began, s.lines = s.server.metrics.now(), s.lines[:0]
 	s.instance = s.server.instances.get(s.event.Instance)
 	switch {
 	case s.instance == nil:
@@ -79,6 +81,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		return true, fmt.Errorf("no plugin instance %d", s.event.Instance)
 	case s.instance.engine == nil:
 		s.asked, s.got = 0, 0
+		s.tell(&s.instance.limit, slog.LevelError, configurationRefused, s.instance.fault...)
 		return true, s.exit(plugin.Misconfigured(), nil)
 	case string(s.event.Name) != "access":
 		s.asked, s.got = 0, 0
@@ -96,7 +99,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 func (s *session) beginSafely(frame []byte) (isEvent bool, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.server.panicked(fault)
+			s.panicked(fault)
 			err = s.exit(plugin.Failure(), nil)
 		}
 	}()
@@ -117,7 +120,7 @@ func (s *session) finish(ctx context.Context) (err error) {
 	s.asked, s.got = s.awaited(), 0
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.server.panicked(fault)
+			s.panicked(fault)
 			err = s.exit(plugin.Failure(), nil)
 		}
 	}()
@@ -128,6 +131,7 @@ func (s *session) finish(ctx context.Context) (err error) {
 	case err != nil:
 		return s.fail(err)
 	case no != nil:
+		s.tellRefusal(&plugin.Outcome{Refusal: no})
 		return s.exit(no, nil)
 	}
 	var out plugin.Outcome
@@ -139,12 +143,7 @@ func (s *session) finish(ctx context.Context) (err error) {
 	} else {
 		out = s.instance.engine.Decide(ctx, &s.request, s)
 	}
-	if out.Fault != nil {
-		s.server.faults.log(s.server.log, "request refused", out.Fault)
-	}
-	if out.Shadowed != nil {
-		s.server.shadowed.log(s.server.log, "shadow: would be refused", errors.New(string(out.Shadowed.Reason)))
-	}
+	s.tellOf(&out)
 	if out.Refusal != nil {
 		return s.exit(out.Refusal, out.Log)
 	}
@@ -156,7 +155,7 @@ func (s *session) fail(err error) error {
 	if errors.Is(ended(err), errEnded) {
 		return errEnded // Kong has ended the request itself
 	}
-	s.server.faults.log(s.server.log, "request refused", err)
+	s.tellAndPrint(&s.server.faults, slog.LevelError, requestRefused, "why", err)
 	return s.exit(plugin.Failure(), nil)
 }
 
@@ -318,6 +317,7 @@ func (s *session) allow(o *plugin.Outcome) error {
 	if o.Hidden != nil {
 		b.hide(o.Hidden)
 	}
+	s.carry(b)
 	b.end(s.event.Sequence)
 	s.answered = true
 	s.skip = b.calls
@@ -335,15 +335,16 @@ func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 	}
 	s.answered = true
 	defer s.server.metrics.refused(s.began, r.Reason)
-	s.out.bytes = s.out.bytes[:0]
+	s.out.bytes, s.out.calls = s.out.bytes[:0], 0
 	if log != nil {
 		s.out.serialize(log)
 	}
+	s.carry(&s.out)
 	s.out.exit(r)
 	if err := s.write(s.out.bytes); err != nil {
 		return err
 	}
-	if s.got == s.asked && log == nil {
+	if s.got == s.asked && s.out.calls == 0 {
 		return errEnded
 	}
 	s.ending = true

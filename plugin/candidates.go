@@ -1,6 +1,9 @@
 package plugin
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // candidates returns the credentials of that key, none if there are none: the
 // configuration's own, of which a key may have several while it is rotated, or
@@ -34,7 +37,7 @@ func (e *Engine) candidates(ctx context.Context, key string, wait bool) ([]*entr
 // signature. Each is used with its own algorithm alone. With a refusal in the
 // outcome, there is none.
 func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential], t *token, wait bool) (*entry[knownCredential], Outcome) {
-	no := noCredential(e.c)
+	no, warning := noCredential(e.c), error(nil)
 	if len(candidates) > 0 {
 		no = invalidAlgorithm(e.c)
 	}
@@ -44,7 +47,7 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		}
 		verifier, err := credential.value.verifier(e.c.SecretIsBase64)
 		if err != nil {
-			no = invalidKey(e.c)
+			no, warning = invalidKey(e.c), fmt.Errorf("credential %s with key %q cannot be used: %w", credential.value.ID, credential.value.Key, err)
 			continue
 		}
 		if !wait && !verifier.quick() {
@@ -59,5 +62,5 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		}
 		no = invalidSignature(e.c)
 	}
-	return nil, Outcome{Refusal: no}
+	return nil, Outcome{Refusal: no, Warning: warning}
 }

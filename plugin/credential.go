@@ -96,9 +96,10 @@ func (k *knownCredential) verifier(secretIsBase64 bool) (*verifier, error) {
 		k.verifiers[i], k.faults[i] = newVerifier(&k.Credential, secretIsBase64)
 		switch err := k.faults[i]; {
 		case err != nil && !k.own:
-			k.log.Warn("credential cannot be used", "credential", k.ID, "why", err)
+			// Info: whoever uses it is told of in a warning, see Outcome.Warning.
+			k.log.Info("credential cannot be used", "credential", k.ID, "key", k.Key, "why", err)
 		case err == nil && k.verifiers[i].weak():
-			k.log.Warn("credential has a secret that is shorter than the hash (RFC 7518 section 3.2)", "credential", k.ID)
+			k.log.Warn("credential has a secret that is shorter than the hash (RFC 7518 section 3.2)", "credential", k.ID, "key", k.Key)
 		}
 	})
 	return k.verifiers[i], k.faults[i]

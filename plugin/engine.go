@@ -83,9 +83,6 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	if len(c.ClaimsToHeaders) > 0 {
 		e.aside = s.o.Encode(&Grant{Headers: claimHeaders(c, nil)})
 	}
-	if c.Shadow {
-		s.o.Log.Warn("config.shadow is on: nobody is refused, and nothing is protected")
-	}
 	return e, nil
 }
 
@@ -164,7 +161,7 @@ func (e *Engine) admitsGuest(no *Refusal) bool {
 
 // shadow turns a refusal into what happens while nobody is refused.
 func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
-	out := Outcome{Shadowed: refused.Refusal, Fault: refused.Fault}
+	out := Outcome{Shadowed: refused.Refusal, Fault: refused.Fault, Warning: refused.Warning}
 	grant := &Grant{Log: e.log("shadowed", &refused.facts, refused.Refusal, nil)}
 	if r.HasCredential {
 		out.Kind, grant.Headers = Aside, claimHeaders(e.c, nil)
@@ -289,7 +286,9 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading a consumer: %w", err)}
 	}
 	if consumer == nil {
-		return refused(noConsumer(e.c, key))
+		_, out := refused(noConsumer(e.c, key))
+		out.Warning = fmt.Errorf("credential with key %q: its consumer %q does not exist", key, known.ConsumerID)
+		return nil, out
 	}
 	if len(candidates) > 1 && e.s.o.Used != nil {
 		e.s.o.Used(known.Key, known.position)
@@ -316,12 +315,12 @@ func (e *Engine) anonymous(ctx context.Context, refused *Outcome, consumers Cons
 	if e.c.LogSerialize { // why, which differs
 		g := grant()
 		g.Log = e.log("anonymous", &refused.facts, refused.Refusal, consumer.value)
-		return Outcome{Kind: Anonymous, Answer: e.s.o.Encode(g)}
+		return Outcome{Kind: Anonymous, Answer: e.s.o.Encode(g), Warning: refused.Warning}
 	}
 	g := e.guest.Load()
 	if g == nil || g.consumer != consumer {
 		g = &guest{consumer: consumer, answer: e.s.o.Encode(grant())}
 		e.guest.Store(g)
 	}
-	return Outcome{Kind: Anonymous, Answer: g.answer}
+	return Outcome{Kind: Anonymous, Answer: g.answer, Warning: refused.Warning}
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -54,6 +55,24 @@ func (e *Engine) log(outcome string, f *facts, no *Refusal, consumer *Consumer) 
 		l.Consumer = consumer.ID
 	}
 	return l
+}
+
+// Told returns what may be told of o's refusal in a line of a log, as attributes
+// for [slog].
+func (o *Outcome) Told() []any {
+	told := []any{"reason", o.Refusal.Reason}
+	for _, a := range [][2]string{{"claim", o.Refusal.Claim}, {"credential", o.facts.credential}, {"issuer", o.facts.issuer}, {"kid", o.facts.keyID}} {
+		if a[1] != "" {
+			told = append(told, a[0], a[1])
+		}
+	}
+	if o.Refusal.MissedBy != nil {
+		told = append(told, "missed_by_seconds", *o.Refusal.MissedBy)
+	}
+	if i := slices.IndexFunc(Reasons(), func(r ReasonMeaning) bool { return r.Reason == o.Refusal.Reason }); i >= 0 {
+		told = append(told, "why", Reasons()[i].Meaning)
+	}
+	return told
 }
 
 // maxLogged bounds the claims in a log entry, in bytes.

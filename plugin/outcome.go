@@ -7,6 +7,9 @@ type Outcome struct {
 	Refusal *Refusal
 	// Fault, with a Refusal, is what went wrong on this side.
 	Fault error
+	// Warning is what somebody has to mend, though the request was decided; nil:
+	// nothing.
+	Warning error
 	// Shadowed is the refusal that Config.Shadow has kept from the client.
 	Shadowed *Refusal
 	// Log, with a Refusal, is what is to be logged of it; nil: nothing.
