@@ -9,21 +9,13 @@ import (
 // TestAccess holds the plugin against every recorded case, twice on the same
 // gateway: what is remembered must answer as what was just worked out.
 func TestAccess(t *testing.T) {
-	t.Parallel()
-	runCases(t, specGateway(t))
-}
-
-// TestAccessWithNginxVariable does so with the one-variable read set up.
-func TestAccessWithNginxVariable(t *testing.T) {
-	needsGateway(t)
-	t.Parallel()
-	g := specGateway(t, "-nginx-include=auto")
-	runCases(t, g)
-	var stats struct{ PDK map[string]int }
-	g.get(t, "/__stats", &stats)
-	if stats.PDK["kong.nginx.get_var"] == 0 {
-		t.Error("the variable was never read")
-	}
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		runCases(t, g)
+		if len(way) > 0 && g.calls(t)["kong.nginx.get_var"] == 0 {
+			t.Error("the variable was never read")
+		}
+	})
 }
 
 // TestAccessWithWorkers does so with several workers, each with its instances.

@@ -76,66 +76,67 @@ func TestClaimsChecked(t *testing.T) {
 
 func TestClaimsToHeaders(t *testing.T) {
 	needsGateway(t)
-	t.Parallel()
-	headers := []any{
-		object{"header": "X-User", "claim": []any{"sub"}},
-		object{"header": "X-Roles", "claim": []any{"realm", "roles"}},
-		object{"header": "X-Each", "claim": []any{"realm", "roles"}, "values": "repeat"},
-	}
-	g := withRoutes(t, map[string][]any{
-		"/a": jwt(object{"claims_to_headers": headers}),
-		"/b": jwt(object{"claims_to_headers": headers, "anonymous": "anonymous-user", "run_on_preflight": false}),
-		"/s": jwt(object{"claims_to_headers": headers, "shadow": true}),
-	}, nil)
-	evil := [][2]string{{"X-User", "evil"}, {"x_user", "evil"}, {"X_Roles", "evil"}, {"X-EACH", "evil"}, {"X-Each", "root"}}
-	for name, tt := range map[string]struct {
-		method, path string
-		claims       object // nil: no token
-		want         map[string][]string
-	}{
-		"all": {"GET", "/a", object{"sub": "u", "realm": object{"roles": []any{"x", "y,z"}}}, map[string][]string{
-			"X-User": {"u"}, "X-Roles": {"x,y%2Cz"}, "X-Each": {"x", "y,z"},
-		}},
-		"number and boolean": {"GET", "/a", object{"sub": 42, "realm": object{"roles": true}}, map[string][]string{
-			"X-User": {"42"}, "X-Roles": {"true"}, "X-Each": {"true"},
-		}},
-		"injection": {"GET", "/a", object{"sub": "u\r\nX-Consumer-Username: root\x00"}, map[string][]string{
-			"X-User": {"u%0D%0AX-Consumer-Username: root%00"},
-		}},
-		"absent":       {"GET", "/a", object{}, map[string][]string{}},
-		"anonymous":    {"GET", "/b", nil, map[string][]string{}},
-		"preflight":    {"OPTIONS", "/b", nil, map[string][]string{}},
-		"shadow":       {"GET", "/s", nil, map[string][]string{}},
-		"shadow, good": {"GET", "/s", object{"sub": "u"}, map[string][]string{"X-User": {"u"}}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			send := evil
-			if tt.claims != nil {
-				send = append([][2]string{bearer(claimsToken(t, tt.claims))}, evil...)
-			}
-			for range 2 {
-				a := g.send(t, tt.method, tt.path, send...)
-				if a.upstream == nil {
-					t.Fatalf("%d %s", a.status, a.body)
+	eachWay(t, func(t *testing.T, way ...string) {
+		headers := []any{
+			object{"header": "X-User", "claim": []any{"sub"}},
+			object{"header": "X-Roles", "claim": []any{"realm", "roles"}},
+			object{"header": "X-Each", "claim": []any{"realm", "roles"}, "values": "repeat"},
+		}
+		g := withRoutes(t, map[string][]any{
+			"/a": jwt(object{"claims_to_headers": headers}),
+			"/b": jwt(object{"claims_to_headers": headers, "anonymous": "anonymous-user", "run_on_preflight": false}),
+			"/s": jwt(object{"claims_to_headers": headers, "shadow": true}),
+		}, nil, way...)
+		evil := [][2]string{{"X-User", "evil"}, {"x_user", "evil"}, {"X_Roles", "evil"}, {"X-EACH", "evil"}, {"X-Each", "root"}}
+		for name, tt := range map[string]struct {
+			method, path string
+			claims       object // nil: no token
+			want         map[string][]string
+		}{
+			"all": {"GET", "/a", object{"sub": "u", "realm": object{"roles": []any{"x", "y,z"}}}, map[string][]string{
+				"X-User": {"u"}, "X-Roles": {"x,y%2Cz"}, "X-Each": {"x", "y,z"},
+			}},
+			"number and boolean": {"GET", "/a", object{"sub": 42, "realm": object{"roles": true}}, map[string][]string{
+				"X-User": {"42"}, "X-Roles": {"true"}, "X-Each": {"true"},
+			}},
+			"injection": {"GET", "/a", object{"sub": "u\r\nX-Consumer-Username: root\x00"}, map[string][]string{
+				"X-User": {"u%0D%0AX-Consumer-Username: root%00"},
+			}},
+			"absent":       {"GET", "/a", object{}, map[string][]string{}},
+			"anonymous":    {"GET", "/b", nil, map[string][]string{}},
+			"preflight":    {"OPTIONS", "/b", nil, map[string][]string{}},
+			"shadow":       {"GET", "/s", nil, map[string][]string{}},
+			"shadow, good": {"GET", "/s", object{"sub": "u"}, map[string][]string{"X-User": {"u"}}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				send := evil
+				if tt.claims != nil {
+					send = append([][2]string{bearer(claimsToken(t, tt.claims))}, evil...)
 				}
-				got := map[string][]string{}
-				for name, values := range a.upstream.Headers {
-					if n := strings.ReplaceAll(strings.ToLower(name), "_", "-"); n == "x-user" || n == "x-roles" || n == "x-each" {
-						got[name] = values
+				for range 2 {
+					a := g.send(t, tt.method, tt.path, send...)
+					if a.upstream == nil {
+						t.Fatalf("%d %s", a.status, a.body)
+					}
+					got := map[string][]string{}
+					for name, values := range a.upstream.Headers {
+						if n := strings.ReplaceAll(strings.ToLower(name), "_", "-"); n == "x-user" || n == "x-roles" || n == "x-each" {
+							got[name] = values
+						}
+					}
+					if !reflect.DeepEqual(got, tt.want) {
+						t.Errorf("got %v, want %v", got, tt.want)
 					}
 				}
-				if !reflect.DeepEqual(got, tt.want) {
-					t.Errorf("got %v, want %v", got, tt.want)
-				}
+			})
+		}
+		t.Run("Connection names one", func(t *testing.T) {
+			a := g.send(t, "GET", "/a", bearer(claimsToken(t, object{"sub": "u"})), [2]string{"Connection", "X-User"})
+			if a.status != 400 || a.upstream != nil {
+				t.Errorf("%d %s", a.status, a.body)
 			}
 		})
-	}
-	t.Run("Connection names one", func(t *testing.T) {
-		a := g.send(t, "GET", "/a", bearer(claimsToken(t, object{"sub": "u"})), [2]string{"Connection", "X-User"})
-		if a.status != 400 || a.upstream != nil {
-			t.Errorf("%d %s", a.status, a.body)
-		}
 	})
 }
 

@@ -23,101 +23,105 @@ func plain(s string) string { return s }
 // TestGuardConnection: Kong deletes what the client's Connection header names,
 // after the plugins ran. A request that would lose its identity so is refused.
 func TestGuardConnection(t *testing.T) {
-	t.Parallel()
-	g := specGateway(t)
-	jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
-	for _, name := range identity {
-		for _, value := range []string{name, "close, " + name, "keep-alive," + strings.ToLower(name), name + " , x"} {
-			for _, route := range []string{"/plain", "/anonymous"} {
-				t.Run(route+"/"+value, func(t *testing.T) {
-					t.Parallel()
-					a := g.send(t, "GET", route, jwt, [2]string{"Connection", value})
-					if a.status != http.StatusBadRequest || a.upstream != nil {
-						t.Errorf("%d %s, want 400", a.status, a.body)
-					}
-				})
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+		for _, name := range identity {
+			for _, value := range []string{name, "close, " + name, "keep-alive," + strings.ToLower(name), name + " , x"} {
+				for _, route := range []string{"/plain", "/anonymous"} {
+					t.Run(route+"/"+value, func(t *testing.T) {
+						t.Parallel()
+						a := g.send(t, "GET", route, jwt, [2]string{"Connection", value})
+						if a.status != http.StatusBadRequest || a.upstream != nil {
+							t.Errorf("%d %s, want 400", a.status, a.body)
+						}
+					})
+				}
 			}
 		}
-	}
-	for _, value := range []string{"close", "keep-alive", "keep-alive, X-Other", "upgrade", ""} {
-		t.Run("harmless/"+value, func(t *testing.T) {
-			t.Parallel()
-			a := g.send(t, "GET", "/plain", jwt, [2]string{"Connection", value})
-			if a.status != 200 || len(a.upstream.Headers["X-Consumer-Id"]) != 1 {
-				t.Errorf("%d %s", a.status, a.body)
-			}
-		})
-	}
+		for _, value := range []string{"close", "keep-alive", "keep-alive, X-Other", "upgrade", ""} {
+			t.Run("harmless/"+value, func(t *testing.T) {
+				t.Parallel()
+				a := g.send(t, "GET", "/plain", jwt, [2]string{"Connection", value})
+				if a.status != 200 || len(a.upstream.Headers["X-Consumer-Id"]) != 1 {
+					t.Errorf("%d %s", a.status, a.body)
+				}
+			})
+		}
+	})
 }
 
 // TestUnguarded shows what guard_headers is for: this is what the bundled
 // plugin lets happen.
 func TestUnguarded(t *testing.T) {
-	t.Parallel()
-	g := specGateway(t)
-	jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
-	a := g.send(t, "GET", "/unguarded", jwt, [2]string{"Connection", "close, X-Consumer-ID"})
-	if a.status != 200 || a.upstream.Headers["X-Consumer-Id"] != nil || a.upstream.Headers["X-Consumer-Username"] == nil {
-		t.Errorf("%d %s", a.status, a.body)
-	}
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+		a := g.send(t, "GET", "/unguarded", jwt, [2]string{"Connection", "close, X-Consumer-ID"})
+		if a.status != 200 || a.upstream.Headers["X-Consumer-Id"] != nil || a.upstream.Headers["X-Consumer-Username"] == nil {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
 }
 
 // TestGuardSpellings: no spelling of an identity header that a client sends
 // reaches the upstream, with a token or without.
 func TestGuardSpellings(t *testing.T) {
-	t.Parallel()
-	g := specGateway(t)
-	token := tokenOf(t, "hs256", "hs-a", "HS256")
-	jwt := [2]string{"Authorization", "Bearer " + token}
-	alice := map[string][]string{
-		"Authorization": {jwt[1]}, "X-Consumer-Id": {conformance.Alice}, "X-Consumer-Username": {"alice"},
-		"X-Consumer-Custom-Id": {"a-1"}, "X-Credential-Identifier": {"hs256"},
-	}
-	anonymous := map[string][]string{
-		"X-Consumer-Id": {conformance.Anonymous}, "X-Consumer-Username": {"anonymous-user"}, "X-Anonymous-Consumer": {"true"},
-	}
-	tests := []struct {
-		name, method, route string
-		headers             [][2]string
-		want                map[string][]string
-	}{
-		{"token", "GET", "/plain", [][2]string{jwt}, alice},
-		{"anonymous", "GET", "/anonymous", nil, anonymous},
-		{"preflight", "OPTIONS", "/preflight", nil, map[string][]string{}},
-	}
-	for _, tt := range tests {
-		for _, name := range identity {
-			for _, spelt := range spellings(name) {
-				t.Run(tt.name+"/"+spelt, func(t *testing.T) {
-					t.Parallel()
-					headers := append([][2]string{{spelt, "evil"}}, tt.headers...)
-					headers = append(headers, [2]string{spelt, "root"})
-					compare(t, tt.method, conformance.Answer{
-						Status: 200, Upstream: &conformance.Received{Method: tt.method, URI: "/", Headers: tt.want},
-					}, plain, g.send(t, tt.method, tt.route, headers...))
-				})
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		token := tokenOf(t, "hs256", "hs-a", "HS256")
+		jwt := [2]string{"Authorization", "Bearer " + token}
+		alice := map[string][]string{
+			"Authorization": {jwt[1]}, "X-Consumer-Id": {conformance.Alice}, "X-Consumer-Username": {"alice"},
+			"X-Consumer-Custom-Id": {"a-1"}, "X-Credential-Identifier": {"hs256"},
+		}
+		anonymous := map[string][]string{
+			"X-Consumer-Id": {conformance.Anonymous}, "X-Consumer-Username": {"anonymous-user"}, "X-Anonymous-Consumer": {"true"},
+		}
+		tests := []struct {
+			name, method, route string
+			headers             [][2]string
+			want                map[string][]string
+		}{
+			{"token", "GET", "/plain", [][2]string{jwt}, alice},
+			{"anonymous", "GET", "/anonymous", nil, anonymous},
+			{"preflight", "OPTIONS", "/preflight", nil, map[string][]string{}},
+		}
+		for _, tt := range tests {
+			for _, name := range identity {
+				for _, spelt := range spellings(name) {
+					t.Run(tt.name+"/"+spelt, func(t *testing.T) {
+						t.Parallel()
+						headers := append([][2]string{{spelt, "evil"}}, tt.headers...)
+						headers = append(headers, [2]string{spelt, "root"})
+						compare(t, tt.method, conformance.Answer{
+							Status: 200, Upstream: &conformance.Received{Method: tt.method, URI: "/", Headers: tt.want},
+						}, plain, g.send(t, tt.method, tt.route, headers...))
+					})
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestGuardAllSpellingsAtOnce sends them all in one request, the real ones too.
 func TestGuardAllSpellingsAtOnce(t *testing.T) {
-	t.Parallel()
-	g := specGateway(t)
-	jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "rs256", "rsa-a", "RS256")}
-	headers := [][2]string{jwt}
-	for _, name := range identity {
-		for _, spelt := range spellings(name) {
-			headers = append(headers, [2]string{spelt, "evil"})
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "rs256", "rsa-a", "RS256")}
+		headers := [][2]string{jwt}
+		for _, name := range identity {
+			for _, spelt := range spellings(name) {
+				headers = append(headers, [2]string{spelt, "evil"})
+			}
 		}
-	}
-	compare(t, "GET", conformance.Answer{Status: 200, Upstream: &conformance.Received{
-		Method: "GET", URI: "/", Headers: map[string][]string{
-			"Authorization": {jwt[1]}, "X-Consumer-Id": {conformance.Bob}, "X-Consumer-Username": {"bob"},
-			"X-Credential-Identifier": {"rs256"},
-		},
-	}}, plain, g.send(t, "GET", "/plain", headers...))
+		compare(t, "GET", conformance.Answer{Status: 200, Upstream: &conformance.Received{
+			Method: "GET", URI: "/", Headers: map[string][]string{
+				"Authorization": {jwt[1]}, "X-Consumer-Id": {conformance.Bob}, "X-Consumer-Username": {"bob"},
+				"X-Credential-Identifier": {"rs256"},
+			},
+		}}, plain, g.send(t, "GET", "/plain", headers...))
+	})
 }
 
 // TestManyHeaders hides a spoofed spelling behind more headers than Kong's

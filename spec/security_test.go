@@ -95,99 +95,102 @@ func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byt
 // 3.1; CVE-2015-9235, CVE-2016-10555, CVE-2022-29217, CVE-2023-48238,
 // CVE-2024-54150).
 func TestAlgorithmConfusion(t *testing.T) {
-	t.Parallel()
-	var attacks []attack
-	add := func(name, header, iss, alg, key, refusal string) {
-		attacks = append(attacks, attack{name, forge(t, setup.keys, header, `{"iss":"`+iss+`"}`, alg, key), refusal, ""})
-	}
-	for iss, key := range map[string]string{
-		"rs256": "rsa-a", "ps256": "rsa-a", "es256": "p256", "es384": "p384", "es512": "p521", "eddsa": "ed25519", "ed448": "ed448",
-	} {
-		text := setup.keys[key].PublicPEM()
-		block, _ := pem.Decode([]byte(text))
-		for form, secret := range map[string]string{
-			"PEM": text, "PEM without its last newline": strings.TrimSuffix(text, "\n"),
-			"PEM with CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "DER": string(block.Bytes),
-			"base64": base64.StdEncoding.EncodeToString(block.Bytes),
+	eachWay(t, func(t *testing.T, way ...string) {
+		var attacks []attack
+		add := func(name, header, iss, alg, key, refusal string) {
+			attacks = append(attacks, attack{name, forge(t, setup.keys, header, `{"iss":"`+iss+`"}`, alg, key), refusal, ""})
+		}
+		for iss, key := range map[string]string{
+			"rs256": "rsa-a", "ps256": "rsa-a", "es256": "p256", "es384": "p384", "es512": "p521", "eddsa": "ed25519", "ed448": "ed448",
 		} {
-			for _, alg := range []string{"HS256", "HS384", "HS512"} {
-				add(fmt.Sprintf("%s: %s with the public key as %s", iss, alg, form), `{"alg":"`+alg+`"}`, iss, alg, "literal:"+secret, badAlgorithm)
+			text := setup.keys[key].PublicPEM()
+			block, _ := pem.Decode([]byte(text))
+			for form, secret := range map[string]string{
+				"PEM": text, "PEM without its last newline": strings.TrimSuffix(text, "\n"),
+				"PEM with CRLF": strings.ReplaceAll(text, "\n", "\r\n"), "DER": string(block.Bytes),
+				"base64": base64.StdEncoding.EncodeToString(block.Bytes),
+			} {
+				for _, alg := range []string{"HS256", "HS384", "HS512"} {
+					add(fmt.Sprintf("%s: %s with the public key as %s", iss, alg, form), `{"alg":"`+alg+`"}`, iss, alg, "literal:"+secret, badAlgorithm)
+				}
 			}
 		}
-	}
-	add("RS256 with a credential of PS256", `{"alg":"RS256"}`, "ps256", "RS256", "rsa-a", badAlgorithm)
-	add("PS256 with a credential of RS256", `{"alg":"PS256"}`, "rs256", "PS256", "rsa-a", badAlgorithm)
-	add("RS512 with a credential of RS256", `{"alg":"RS512"}`, "rs256", "RS512", "rsa-a", badAlgorithm)
-	add("HS512 with a credential of HS256", `{"alg":"HS512"}`, "hs256", "HS512", "hs-a", badAlgorithm)
-	add("RS256 with a credential of HS256", `{"alg":"RS256"}`, "hs256", "RS256", "rsa-a", badAlgorithm)
-	add("said to be RS256, signed PS256", `{"alg":"RS256"}`, "rs256", "PS256", "rsa-a", badSignature)
-	add("said to be HS256, signed HS512", `{"alg":"HS256"}`, "hs256", "HS512", "hs-a", badSignature)
-	add("ES256K", `{"alg":"ES256K"}`, "es256", "ES256", "p256", unknownAlg)
-	specGateway(t).repel(t, "/plain", attacks)
+		add("RS256 with a credential of PS256", `{"alg":"RS256"}`, "ps256", "RS256", "rsa-a", badAlgorithm)
+		add("PS256 with a credential of RS256", `{"alg":"PS256"}`, "rs256", "PS256", "rsa-a", badAlgorithm)
+		add("RS512 with a credential of RS256", `{"alg":"RS512"}`, "rs256", "RS512", "rsa-a", badAlgorithm)
+		add("HS512 with a credential of HS256", `{"alg":"HS512"}`, "hs256", "HS512", "hs-a", badAlgorithm)
+		add("RS256 with a credential of HS256", `{"alg":"RS256"}`, "hs256", "RS256", "rsa-a", badAlgorithm)
+		add("said to be RS256, signed PS256", `{"alg":"RS256"}`, "rs256", "PS256", "rsa-a", badSignature)
+		add("said to be HS256, signed HS512", `{"alg":"HS256"}`, "hs256", "HS512", "hs-a", badSignature)
+		add("ES256K", `{"alg":"ES256K"}`, "es256", "ES256", "p256", unknownAlg)
+		specGateway(t, way...).repel(t, "/plain", attacks)
+	})
 }
 
 // TestAlgNone has tokens without a signature (RFC 8725 section 2.1;
 // CVE-2015-9235, CVE-2018-1000531, CVE-2020-28042).
 func TestAlgNone(t *testing.T) {
-	t.Parallel()
-	var attacks []attack
-	for _, alg := range []string{
-		`"none"`, `"None"`, `"NONE"`, `"nOnE"`, `"none "`, `" none"`, `"none\u0000"`, `"n\u006fne"`, `""`, `"null"`, `null`,
-		`false`, `0`, `[]`, `["none"]`, `["HS256"]`, `{"HS256":1}`, `"hs256"`, `"HS256 "`, `"HS0"`, `"HS1"`, `"SHA256"`,
-	} {
-		header := `{"alg":` + alg + `,"typ":"JWT"}`
-		input := encode(header) + "." + encode(`{"iss":"hs256"}`)
-		attacks = append(attacks,
-			attack{alg + " without a signature", input + ".", unknownAlg, ""},
-			attack{alg + " without the last part", input, notJSON, ""},
-			attack{alg + " with a signature", forge(t, setup.keys, header, `{"iss":"hs256"}`, "HS256", "hs-a"), unknownAlg, ""})
-	}
-	missing := forge(t, setup.keys, `{"typ":"JWT"}`, `{"iss":"hs256"}`, "HS256", "hs-a")
-	attacks = append(attacks, attack{"no alg", missing, unknownAlg, ""})
-	for iss, alg := range map[string]string{"hs256": "HS256", "rs256": "RS256", "es256": "ES256", "eddsa": "EdDSA"} {
-		stripped := encode(`{"alg":"`+alg+`"}`) + "." + encode(`{"iss":"`+iss+`"}`)
-		attacks = append(attacks,
-			attack{alg + " stripped", stripped + ".", badSignature, ""},
-			attack{alg + " stripped, with the dot", stripped, notJSON, ""})
-	}
-	specGateway(t).repel(t, "/plain", attacks)
+	eachWay(t, func(t *testing.T, way ...string) {
+		var attacks []attack
+		for _, alg := range []string{
+			`"none"`, `"None"`, `"NONE"`, `"nOnE"`, `"none "`, `" none"`, `"none\u0000"`, `"n\u006fne"`, `""`, `"null"`, `null`,
+			`false`, `0`, `[]`, `["none"]`, `["HS256"]`, `{"HS256":1}`, `"hs256"`, `"HS256 "`, `"HS0"`, `"HS1"`, `"SHA256"`,
+		} {
+			header := `{"alg":` + alg + `,"typ":"JWT"}`
+			input := encode(header) + "." + encode(`{"iss":"hs256"}`)
+			attacks = append(attacks,
+				attack{alg + " without a signature", input + ".", unknownAlg, ""},
+				attack{alg + " without the last part", input, notJSON, ""},
+				attack{alg + " with a signature", forge(t, setup.keys, header, `{"iss":"hs256"}`, "HS256", "hs-a"), unknownAlg, ""})
+		}
+		missing := forge(t, setup.keys, `{"typ":"JWT"}`, `{"iss":"hs256"}`, "HS256", "hs-a")
+		attacks = append(attacks, attack{"no alg", missing, unknownAlg, ""})
+		for iss, alg := range map[string]string{"hs256": "HS256", "rs256": "RS256", "es256": "ES256", "eddsa": "EdDSA"} {
+			stripped := encode(`{"alg":"`+alg+`"}`) + "." + encode(`{"iss":"`+iss+`"}`)
+			attacks = append(attacks,
+				attack{alg + " stripped", stripped + ".", badSignature, ""},
+				attack{alg + " stripped, with the dot", stripped, notJSON, ""})
+		}
+		specGateway(t, way...).repel(t, "/plain", attacks)
+	})
 }
 
 // TestKeysInTheHeader has tokens that bring their key along, or say where it is
 // (RFC 8725 section 3.10; CVE-2018-0114).
 func TestKeysInTheHeader(t *testing.T) {
-	t.Parallel()
-	var fetched atomic.Int64
-	attacker := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Add(1) }))
-	defer attacker.Close()
-	b64 := base64.RawURLEncoding
-	public := setup.keys["rsa-b"].RSA.PublicKey
-	jwk := fmt.Sprintf(`{"kty":"RSA","kid":"rs256","use":"sig","alg":"RS256","n":%q,"e":"AQAB"}`, b64.EncodeToString(public.N.Bytes()))
-	block, _ := pem.Decode([]byte(setup.keys["rsa-b"].PublicPEM()))
-	der := base64.StdEncoding.EncodeToString(block.Bytes)
-	symmetric := `{"kty":"oct","k":"` + encode("attacker") + `"}`
-	var attacks []attack
-	for name, field := range map[string]string{
-		"jwk":         `"jwk":` + jwk,
-		"jwk and kid": `"kid":"rs256","jwk":` + jwk,
-		"jku":         `"jku":"` + attacker.URL + `/jwks.json"`,
-		"x5u":         `"x5u":"` + attacker.URL + `/cert.pem"`,
-		"x5c":         `"x5c":["` + der + `"]`,
-		"x5t":         `"x5t":"` + encode("any") + `"`,
-		"jku as file": `"jku":"file:///dev/stdin"`,
-		"all":         `"jwk":` + jwk + `,"jku":"` + attacker.URL + `","x5u":"` + attacker.URL + `","x5c":["` + der + `"]`,
-	} {
-		attacks = append(attacks,
-			attack{name, forge(t, setup.keys, `{"alg":"RS256",`+field+`}`, `{"iss":"rs256"}`, "RS256", "rsa-b"), badSignature, ""},
-			attack{name + " beside the true key", forge(t, setup.keys, `{"alg":"RS256",`+field+`}`, `{"iss":"rs256"}`, "RS256", "rsa-a"), "", "bob"})
-	}
-	attacks = append(attacks, attack{
-		"jwk of a secret", forge(t, setup.keys, `{"alg":"HS256","jwk":`+symmetric+`}`, `{"iss":"hs256"}`, "HS256", "literal:attacker"), badSignature, "",
+	eachWay(t, func(t *testing.T, way ...string) {
+		var fetched atomic.Int64
+		attacker := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Add(1) }))
+		defer attacker.Close()
+		b64 := base64.RawURLEncoding
+		public := setup.keys["rsa-b"].RSA.PublicKey
+		jwk := fmt.Sprintf(`{"kty":"RSA","kid":"rs256","use":"sig","alg":"RS256","n":%q,"e":"AQAB"}`, b64.EncodeToString(public.N.Bytes()))
+		block, _ := pem.Decode([]byte(setup.keys["rsa-b"].PublicPEM()))
+		der := base64.StdEncoding.EncodeToString(block.Bytes)
+		symmetric := `{"kty":"oct","k":"` + encode("attacker") + `"}`
+		var attacks []attack
+		for name, field := range map[string]string{
+			"jwk":         `"jwk":` + jwk,
+			"jwk and kid": `"kid":"rs256","jwk":` + jwk,
+			"jku":         `"jku":"` + attacker.URL + `/jwks.json"`,
+			"x5u":         `"x5u":"` + attacker.URL + `/cert.pem"`,
+			"x5c":         `"x5c":["` + der + `"]`,
+			"x5t":         `"x5t":"` + encode("any") + `"`,
+			"jku as file": `"jku":"file:///dev/stdin"`,
+			"all":         `"jwk":` + jwk + `,"jku":"` + attacker.URL + `","x5u":"` + attacker.URL + `","x5c":["` + der + `"]`,
+		} {
+			attacks = append(attacks,
+				attack{name, forge(t, setup.keys, `{"alg":"RS256",`+field+`}`, `{"iss":"rs256"}`, "RS256", "rsa-b"), badSignature, ""},
+				attack{name + " beside the true key", forge(t, setup.keys, `{"alg":"RS256",`+field+`}`, `{"iss":"rs256"}`, "RS256", "rsa-a"), "", "bob"})
+		}
+		attacks = append(attacks, attack{
+			"jwk of a secret", forge(t, setup.keys, `{"alg":"HS256","jwk":`+symmetric+`}`, `{"iss":"hs256"}`, "HS256", "literal:attacker"), badSignature, "",
+		})
+		specGateway(t, way...).repel(t, "/plain", attacks)
+		if n := fetched.Load(); n != 0 {
+			t.Errorf("the attacker's server was asked %d times", n)
+		}
 	})
-	specGateway(t).repel(t, "/plain", attacks)
-	if n := fetched.Load(); n != 0 {
-		t.Errorf("the attacker's server was asked %d times", n)
-	}
 }
 
 // TestKidInjection has kid point at files, tables and other paths (RFC 8725
@@ -234,20 +237,21 @@ func TestKidInjection(t *testing.T) {
 // (RFC 7515 section 4.1.11; CVE-2025-59420), among them the unencoded payload of
 // RFC 7797.
 func TestCrit(t *testing.T) {
-	t.Parallel()
-	var attacks []attack
-	for _, header := range []string{
-		`{"alg":"HS256","crit":["exp"],"exp":4102444800}`,
-		`{"alg":"HS256","crit":["b64"],"b64":false}`,
-		`{"alg":"HS256","crit":["b64"],"b64":true}`,
-		`{"alg":"HS256","crit":["http://example.com/UNDEFINED"],"http://example.com/UNDEFINED":true}`,
-		`{"alg":"HS256","crit":["alg"]}`, `{"alg":"HS256","crit":[]}`, `{"alg":"HS256","crit":null}`, `{"alg":"HS256","crit":"exp"}`,
-		`{"crit":["cnf"],"alg":"HS256","cnf":{"jkt":"x"}}`,
-	} {
-		attacks = append(attacks, attack{header, forge(t, setup.keys, header, `{"iss":"hs256"}`, "HS256", "hs-a"), unknownCrit, ""})
-	}
-	attacks = append(attacks, attack{"CRIT is not crit", forge(t, setup.keys, `{"alg":"HS256","CRIT":["x"]}`, `{"iss":"hs256"}`, "HS256", "hs-a"), "", "alice"})
-	specGateway(t).repel(t, "/plain", attacks)
+	eachWay(t, func(t *testing.T, way ...string) {
+		var attacks []attack
+		for _, header := range []string{
+			`{"alg":"HS256","crit":["exp"],"exp":4102444800}`,
+			`{"alg":"HS256","crit":["b64"],"b64":false}`,
+			`{"alg":"HS256","crit":["b64"],"b64":true}`,
+			`{"alg":"HS256","crit":["http://example.com/UNDEFINED"],"http://example.com/UNDEFINED":true}`,
+			`{"alg":"HS256","crit":["alg"]}`, `{"alg":"HS256","crit":[]}`, `{"alg":"HS256","crit":null}`, `{"alg":"HS256","crit":"exp"}`,
+			`{"crit":["cnf"],"alg":"HS256","cnf":{"jkt":"x"}}`,
+		} {
+			attacks = append(attacks, attack{header, forge(t, setup.keys, header, `{"iss":"hs256"}`, "HS256", "hs-a"), unknownCrit, ""})
+		}
+		attacks = append(attacks, attack{"CRIT is not crit", forge(t, setup.keys, `{"alg":"HS256","CRIT":["x"]}`, `{"iss":"hs256"}`, "HS256", "hs-a"), "", "alice"})
+		specGateway(t, way...).repel(t, "/plain", attacks)
+	})
 }
 
 // TestPsychicSignatures has ECDSA signatures that broken verifiers take for any
@@ -255,68 +259,69 @@ func TestCrit(t *testing.T) {
 // a wrong length or encoding (CVE-2024-42459, CVE-2024-42461); for EdDSA, S beyond
 // the group's order (RFC 8032 section 5.1.7, CVE-2024-48949).
 func TestPsychicSignatures(t *testing.T) {
-	t.Parallel()
-	var attacks []attack
-	for iss, key := range map[string]string{"es256": "p256", "es384": "p384", "es512": "p521"} {
-		curve := setup.keys[key].EC.Curve.Params()
-		size := (curve.BitSize + 7) / 8
-		alg := strings.ToUpper(iss)
-		good := forge(t, setup.keys, `{"alg":"`+alg+`"}`, `{"iss":"`+iss+`"}`, alg, key)
+	eachWay(t, func(t *testing.T, way ...string) {
+		var attacks []attack
+		for iss, key := range map[string]string{"es256": "p256", "es384": "p384", "es512": "p521"} {
+			curve := setup.keys[key].EC.Curve.Params()
+			size := (curve.BitSize + 7) / 8
+			alg := strings.ToUpper(iss)
+			good := forge(t, setup.keys, `{"alg":"`+alg+`"}`, `{"iss":"`+iss+`"}`, alg, key)
+			input := good[:strings.LastIndexByte(good, '.')]
+			add := func(name string, signature []byte) {
+				attacks = append(attacks, attack{alg + " " + name, input + "." + encode(string(signature)), badSignature, ""})
+			}
+			number := func(n *big.Int) []byte { return n.FillBytes(make([]byte, size)) }
+			zero, one := number(new(big.Int)), number(big.NewInt(1))
+			order, less := number(curve.N), number(new(big.Int).Sub(curve.N, big.NewInt(1)))
+			for name, pair := range map[string][2][]byte{
+				"r and s zero": {zero, zero}, "r zero": {zero, one}, "s zero": {one, zero}, "r and s one": {one, one},
+				"r and s the order": {order, order}, "r zero, s the order": {zero, order}, "r and s the order less one": {less, less},
+			} {
+				add(name, append(pair[0][:size:size], pair[1]...))
+			}
+			signature, err := base64.RawURLEncoding.DecodeString(good[len(input)+1:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, s := signature[:size:size], signature[size:]
+			add("one byte less", signature[:2*size-1])
+			add("one byte more", append(signature[:2*size:2*size], 0))
+			add("oversized numbers", append(append([]byte{0}, r...), append([]byte{0}, s...)...))
+			add("twice", append(signature[:2*size:2*size], signature...))
+			add("r alone", r)
+			add("very long", make([]byte, 3000))
+			add("r plus the order", append(new(big.Int).Add(new(big.Int).SetBytes(r), curve.N).Bytes(), s...))
+			add("DER of zeros", []byte{0x30, 6, 2, 1, 0, 2, 1, 0})
+			der, err := conformance.Token{Alg: alg, Key: key, Claims: object{"iss": iss}, Mutate: "der-sig"}.Make(setup.keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			attacks = append(attacks, attack{alg + " as DER", der, badSignature, ""})
+		}
+		good := forge(t, setup.keys, `{"alg":"EdDSA"}`, `{"iss":"eddsa"}`, "EdDSA", "ed25519")
 		input := good[:strings.LastIndexByte(good, '.')]
-		add := func(name string, signature []byte) {
-			attacks = append(attacks, attack{alg + " " + name, input + "." + encode(string(signature)), badSignature, ""})
-		}
-		number := func(n *big.Int) []byte { return n.FillBytes(make([]byte, size)) }
-		zero, one := number(new(big.Int)), number(big.NewInt(1))
-		order, less := number(curve.N), number(new(big.Int).Sub(curve.N, big.NewInt(1)))
-		for name, pair := range map[string][2][]byte{
-			"r and s zero": {zero, zero}, "r zero": {zero, one}, "s zero": {one, zero}, "r and s one": {one, one},
-			"r and s the order": {order, order}, "r zero, s the order": {zero, order}, "r and s the order less one": {less, less},
-		} {
-			add(name, append(pair[0][:size:size], pair[1]...))
-		}
 		signature, err := base64.RawURLEncoding.DecodeString(good[len(input)+1:])
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, s := signature[:size:size], signature[size:]
-		add("one byte less", signature[:2*size-1])
-		add("one byte more", append(signature[:2*size:2*size], 0))
-		add("oversized numbers", append(append([]byte{0}, r...), append([]byte{0}, s...)...))
-		add("twice", append(signature[:2*size:2*size], signature...))
-		add("r alone", r)
-		add("very long", make([]byte, 3000))
-		add("r plus the order", append(new(big.Int).Add(new(big.Int).SetBytes(r), curve.N).Bytes(), s...))
-		add("DER of zeros", []byte{0x30, 6, 2, 1, 0, 2, 1, 0})
-		der, err := conformance.Token{Alg: alg, Key: key, Claims: object{"iss": iss}, Mutate: "der-sig"}.Make(setup.keys)
-		if err != nil {
-			t.Fatal(err)
+		// S + L, little-endian.
+		order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
+		backwards := func(b []byte) []byte {
+			out := make([]byte, len(b))
+			for i := range b {
+				out[len(b)-1-i] = b[i]
+			}
+			return out
 		}
-		attacks = append(attacks, attack{alg + " as DER", der, badSignature, ""})
-	}
-	good := forge(t, setup.keys, `{"alg":"EdDSA"}`, `{"iss":"eddsa"}`, "EdDSA", "ed25519")
-	input := good[:strings.LastIndexByte(good, '.')]
-	signature, err := base64.RawURLEncoding.DecodeString(good[len(input)+1:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	// S + L, little-endian.
-	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
-	backwards := func(b []byte) []byte {
-		out := make([]byte, len(b))
-		for i := range b {
-			out[len(b)-1-i] = b[i]
-		}
-		return out
-	}
-	s := new(big.Int).Add(new(big.Int).SetBytes(backwards(signature[32:])), order)
-	attacks = append(attacks,
-		attack{"EdDSA S plus the order", input + "." + encode(string(append(signature[:32:32], backwards(s.FillBytes(make([]byte, 32)))...))), badSignature, ""},
-		attack{"EdDSA zeros", input + "." + encode(string(make([]byte, 64))), badSignature, ""},
-		attack{"EdDSA with Ed448's length", input + "." + encode(string(make([]byte, 114))), badSignature, ""},
-		attack{"RS256 zeros", encode(`{"alg":"RS256"}`) + "." + encode(`{"iss":"rs256"}`) + "." + encode(string(make([]byte, 256))), badSignature, ""},
-		attack{"RS256 one", encode(`{"alg":"RS256"}`) + "." + encode(`{"iss":"rs256"}`) + "." + encode(string(append(make([]byte, 255), 1))), badSignature, ""})
-	specGateway(t).repel(t, "/plain", attacks)
+		s := new(big.Int).Add(new(big.Int).SetBytes(backwards(signature[32:])), order)
+		attacks = append(attacks,
+			attack{"EdDSA S plus the order", input + "." + encode(string(append(signature[:32:32], backwards(s.FillBytes(make([]byte, 32)))...))), badSignature, ""},
+			attack{"EdDSA zeros", input + "." + encode(string(make([]byte, 64))), badSignature, ""},
+			attack{"EdDSA with Ed448's length", input + "." + encode(string(make([]byte, 114))), badSignature, ""},
+			attack{"RS256 zeros", encode(`{"alg":"RS256"}`) + "." + encode(`{"iss":"rs256"}`) + "." + encode(string(make([]byte, 256))), badSignature, ""},
+			attack{"RS256 one", encode(`{"alg":"RS256"}`) + "." + encode(`{"iss":"rs256"}`) + "." + encode(string(append(make([]byte, 255), 1))), badSignature, ""})
+		specGateway(t, way...).repel(t, "/plain", attacks)
+	})
 }
 
 // TestSmallRSAKeys: RSA keys below 2048 bits are refused, rightly signed or not
@@ -389,35 +394,36 @@ func TestWeakSecrets(t *testing.T) {
 // CVE-2017-12635). Here the last of a name counts, everywhere,
 // and case matters.
 func TestOddJSON(t *testing.T) {
-	t.Parallel()
-	signed := func(header, claims string) string { return forge(t, setup.keys, header, claims, "HS256", "hs-a") }
-	const hs, iss = `{"alg":"HS256"}`, `{"iss":"hs256"}`
-	specGateway(t).repel(t, "/plain", []attack{
-		{"alg twice, none last", signed(`{"alg":"HS256","alg":"none"}`, iss), unknownAlg, ""},
-		{"alg twice, none first", signed(`{"alg":"none","alg":"HS256"}`, iss), "", "alice"},
-		{"alg twice, RS256 last", signed(`{"alg":"HS256","alg":"RS256"}`, iss), badAlgorithm, ""},
-		{"Alg beside alg", signed(`{"alg":"HS256","Alg":"none","ALG":"none"}`, iss), "", "alice"},
-		{"Alg alone", signed(`{"Alg":"HS256"}`, iss), unknownAlg, ""},
-		{"alg escaped", signed(`{"\u0061lg":"HS256"}`, iss), "", "alice"},
-		{"iss twice, ours last", signed(hs, `{"iss":"nobody","iss":"hs256"}`), "", "alice"},
-		{"iss twice, ours first", signed(hs, `{"iss":"hs256","iss":"nobody"}`), nobodysKey, ""},
-		{"iss twice, null last", signed(hs, `{"iss":"hs256","iss":null}`), "No mandatory 'iss' in claims", ""},
-		{"ISS beside iss", signed(hs, `{"iss":"nobody","ISS":"hs256","Iss":"hs256"}`), nobodysKey, ""},
-		{"ISS alone", signed(hs, `{"ISS":"hs256"}`), "No mandatory 'iss' in claims", ""},
-		{"iss with the Kelvin sign's kin", signed(hs, `{"iſſ":"hs256"}`), "No mandatory 'iss' in claims", ""},
-		{"iss in the header only", signed(`{"alg":"HS256","iss":"hs256"}`, `{}`), "", "alice"},
-		{"iss in both, ours in the header", signed(`{"alg":"HS256","iss":"hs256"}`, `{"iss":"nobody"}`), nobodysKey, ""},
-		{"a second value behind", signed(hs, iss+`{"iss":"rs256"}`), notJSON, ""},
-		{"NUL behind", signed(hs, iss+"\x00"), notJSON, ""},
-		{"a byte order mark", signed(hs, "\xef\xbb\xbf"+iss), notJSON, ""},
-		{"a comment", signed(hs, `{"iss":"hs256"/**/}`), notJSON, ""},
-		{"a comma too many", signed(hs, `{"iss":"hs256",}`), notJSON, ""},
-		{"claims are a list", signed(hs, `["hs256"]`), "Bad token; invalid claims", ""},
-		{"claims are null", signed(hs, `null`), "Bad token; invalid claims", ""},
-		{"claims are a text", signed(hs, `"hs256"`), "Bad token; invalid claims", ""},
-		{"header is a list", signed(`["HS256"]`, iss), unknownAlg, ""},
-		{"NaN", signed(hs, `{"iss":"hs256","exp":NaN}`), notJSON, ""},
-		{"__proto__", signed(hs, `{"__proto__":{"iss":"hs256"},"iss":"nobody"}`), nobodysKey, ""},
+	eachWay(t, func(t *testing.T, way ...string) {
+		signed := func(header, claims string) string { return forge(t, setup.keys, header, claims, "HS256", "hs-a") }
+		const hs, iss = `{"alg":"HS256"}`, `{"iss":"hs256"}`
+		specGateway(t, way...).repel(t, "/plain", []attack{
+			{"alg twice, none last", signed(`{"alg":"HS256","alg":"none"}`, iss), unknownAlg, ""},
+			{"alg twice, none first", signed(`{"alg":"none","alg":"HS256"}`, iss), "", "alice"},
+			{"alg twice, RS256 last", signed(`{"alg":"HS256","alg":"RS256"}`, iss), badAlgorithm, ""},
+			{"Alg beside alg", signed(`{"alg":"HS256","Alg":"none","ALG":"none"}`, iss), "", "alice"},
+			{"Alg alone", signed(`{"Alg":"HS256"}`, iss), unknownAlg, ""},
+			{"alg escaped", signed(`{"\u0061lg":"HS256"}`, iss), "", "alice"},
+			{"iss twice, ours last", signed(hs, `{"iss":"nobody","iss":"hs256"}`), "", "alice"},
+			{"iss twice, ours first", signed(hs, `{"iss":"hs256","iss":"nobody"}`), nobodysKey, ""},
+			{"iss twice, null last", signed(hs, `{"iss":"hs256","iss":null}`), "No mandatory 'iss' in claims", ""},
+			{"ISS beside iss", signed(hs, `{"iss":"nobody","ISS":"hs256","Iss":"hs256"}`), nobodysKey, ""},
+			{"ISS alone", signed(hs, `{"ISS":"hs256"}`), "No mandatory 'iss' in claims", ""},
+			{"iss with the Kelvin sign's kin", signed(hs, `{"iſſ":"hs256"}`), "No mandatory 'iss' in claims", ""},
+			{"iss in the header only", signed(`{"alg":"HS256","iss":"hs256"}`, `{}`), "", "alice"},
+			{"iss in both, ours in the header", signed(`{"alg":"HS256","iss":"hs256"}`, `{"iss":"nobody"}`), nobodysKey, ""},
+			{"a second value behind", signed(hs, iss+`{"iss":"rs256"}`), notJSON, ""},
+			{"NUL behind", signed(hs, iss+"\x00"), notJSON, ""},
+			{"a byte order mark", signed(hs, "\xef\xbb\xbf"+iss), notJSON, ""},
+			{"a comment", signed(hs, `{"iss":"hs256"/**/}`), notJSON, ""},
+			{"a comma too many", signed(hs, `{"iss":"hs256",}`), notJSON, ""},
+			{"claims are a list", signed(hs, `["hs256"]`), "Bad token; invalid claims", ""},
+			{"claims are null", signed(hs, `null`), "Bad token; invalid claims", ""},
+			{"claims are a text", signed(hs, `"hs256"`), "Bad token; invalid claims", ""},
+			{"header is a list", signed(`["HS256"]`, iss), unknownAlg, ""},
+			{"NaN", signed(hs, `{"iss":"hs256","exp":NaN}`), notJSON, ""},
+			{"__proto__", signed(hs, `{"__proto__":{"iss":"hs256"},"iss":"nobody"}`), nobodysKey, ""},
+		})
 	})
 }
 
@@ -596,134 +602,138 @@ func TestOneTokenManyRoutes(t *testing.T) {
 // CWE-113).
 func TestHeaderInjection(t *testing.T) {
 	needsGateway(t)
-	t.Parallel()
-	config := copyConfig(t, specConfig(t))
-	addRoute(config, "/claims", object{"claims_to_headers": []any{
-		object{"header": "X-Sub", "claim": []any{"sub"}},
-		object{"header": "X-Roles", "claim": []any{"roles"}},
-		object{"header": "X-Each", "claim": []any{"roles"}, "values": "repeat"},
-	}})
-	g := startGateway(t, config)
-	evil := "me\r\nX-Consumer-Username: root\r\n\r\nGET /admin HTTP/1.1\r\nHost: x\r\n\r\n"
-	for _, tt := range []struct {
-		name   string
-		claims object
-		sub    string
-		roles  string
-		each   []string
-	}{
-		{"CR LF", object{"sub": evil}, "me%0D%0AX-Consumer-Username: root%0D%0A%0D%0AGET /admin HTTP/1.1%0D%0AHost: x%0D%0A%0D%0A", "", nil},
-		{"LF", object{"sub": "me\nX-Sub: root"}, "me%0AX-Sub: root", "", nil},
-		{"NUL", object{"sub": "me\x00root"}, "me%00root", "", nil},
-		{"in a list", object{"roles": []any{"a\r\nX-Sub: root", "b,admin", "c%2Cadmin"}}, "", "a%0D%0AX-Sub: root,b%2Cadmin,c%252Cadmin", []string{"a%0D%0AX-Sub: root", "b,admin", "c%2Cadmin"}},
-		{"in an object", object{"sub": object{"a\r\nX-Sub: root": 1}}, `{"a\r\nX-Sub: root":1}`, "", nil},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			tt.claims["iss"] = "hs256"
-			token, err := conformance.Token{Alg: "HS256", Key: "hs-a", Claims: tt.claims}.Make(setup.keys)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 2 {
-				a := g.send(t, "GET", "/claims", [2]string{"Authorization", "Bearer " + token},
-					[2]string{"X-Sub", "forged"}, [2]string{"X_Sub", "forged"}, [2]string{"X-Roles", "forged"}, [2]string{"X_ROLES", "forged"}, [2]string{"X-Each", "forged"})
-				if username(a) != "alice" {
-					t.Fatalf("%d %s", a.status, a.body)
+	eachWay(t, func(t *testing.T, way ...string) {
+		config := copyConfig(t, specConfig(t))
+		addRoute(config, "/claims", object{"claims_to_headers": []any{
+			object{"header": "X-Sub", "claim": []any{"sub"}},
+			object{"header": "X-Roles", "claim": []any{"roles"}},
+			object{"header": "X-Each", "claim": []any{"roles"}, "values": "repeat"},
+		}})
+		g := startGateway(t, config, way...)
+		evil := "me\r\nX-Consumer-Username: root\r\n\r\nGET /admin HTTP/1.1\r\nHost: x\r\n\r\n"
+		for _, tt := range []struct {
+			name   string
+			claims object
+			sub    string
+			roles  string
+			each   []string
+		}{
+			{"CR LF", object{"sub": evil}, "me%0D%0AX-Consumer-Username: root%0D%0A%0D%0AGET /admin HTTP/1.1%0D%0AHost: x%0D%0A%0D%0A", "", nil},
+			{"LF", object{"sub": "me\nX-Sub: root"}, "me%0AX-Sub: root", "", nil},
+			{"NUL", object{"sub": "me\x00root"}, "me%00root", "", nil},
+			{"in a list", object{"roles": []any{"a\r\nX-Sub: root", "b,admin", "c%2Cadmin"}}, "", "a%0D%0AX-Sub: root,b%2Cadmin,c%252Cadmin", []string{"a%0D%0AX-Sub: root", "b,admin", "c%2Cadmin"}},
+			{"in an object", object{"sub": object{"a\r\nX-Sub: root": 1}}, `{"a\r\nX-Sub: root":1}`, "", nil},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				tt.claims["iss"] = "hs256"
+				token, err := conformance.Token{Alg: "HS256", Key: "hs-a", Claims: tt.claims}.Make(setup.keys)
+				if err != nil {
+					t.Fatal(err)
 				}
-				h := a.upstream.Headers
-				for name, want := range map[string]string{"X-Sub": tt.sub, "X-Roles": tt.roles, "X-Each": strings.Join(tt.each, "|")} {
-					if got := strings.Join(h[name], "|"); got != want {
-						t.Errorf("%s: %q, want %q", name, got, want)
+				for range 2 {
+					a := g.send(t, "GET", "/claims", [2]string{"Authorization", "Bearer " + token},
+						[2]string{"X-Sub", "forged"}, [2]string{"X_Sub", "forged"}, [2]string{"X-Roles", "forged"}, [2]string{"X_ROLES", "forged"}, [2]string{"X-Each", "forged"})
+					if username(a) != "alice" {
+						t.Fatalf("%d %s", a.status, a.body)
+					}
+					h := a.upstream.Headers
+					for name, want := range map[string]string{"X-Sub": tt.sub, "X-Roles": tt.roles, "X-Each": strings.Join(tt.each, "|")} {
+						if got := strings.Join(h[name], "|"); got != want {
+							t.Errorf("%s: %q, want %q", name, got, want)
+						}
+					}
+					for name, values := range h {
+						if strings.Contains(strings.Join(values, ""), "forged") {
+							t.Errorf("%s: %q reached the upstream", name, values)
+						}
 					}
 				}
-				for name, values := range h {
-					if strings.Contains(strings.Join(values, ""), "forged") {
-						t.Errorf("%s: %q reached the upstream", name, values)
-					}
-				}
-			}
-		})
-	}
+			})
+		}
+	})
 }
 
 // TestSpoofedIdentity has a client tell who it is in every spelling, repeated,
 // beside a token and without one, and have the true headers removed on the way
 // (CVE-2025-64484; guard_test.go has each apart).
 func TestSpoofedIdentity(t *testing.T) {
-	t.Parallel()
-	g := specGateway(t)
-	var forged [][2]string
-	for _, name := range identity {
-		for _, spelt := range spellings(name) {
-			forged = append(forged, [2]string{spelt, "root"}, [2]string{spelt, "admin"})
-		}
-	}
-	token := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
-	for route, who := range map[string]string{"/plain": "alice", "/anonymous": "anonymous-user", "/preflight": ""} {
-		headers, method := forged, "GET"
-		switch route {
-		case "/plain":
-			headers = append([][2]string{token}, forged...)
-		case "/preflight":
-			method = "OPTIONS"
-		}
-		a := g.send(t, method, route, headers...)
-		if a.status != 200 || username(a) != who {
-			t.Errorf("%s: %d, %q, want %q", route, a.status, username(a), who)
-			continue
-		}
-		for name, values := range relevant(a.upstream.Headers) {
-			if text := strings.Join(values, ","); strings.Contains(text, "root") || strings.Contains(text, "admin") {
-				t.Errorf("%s: %s: %s reached the upstream", route, name, text)
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		var forged [][2]string
+		for _, name := range identity {
+			for _, spelt := range spellings(name) {
+				forged = append(forged, [2]string{spelt, "root"}, [2]string{spelt, "admin"})
 			}
 		}
-	}
-	for _, value := range []string{"X-Consumer-ID", "close, x_consumer_username", "keep-alive ,X-CREDENTIAL-IDENTIFIER"} {
-		refusedWith(t, g.send(t, "GET", "/plain", token, [2]string{"Connection", value}), 400, "Connection header names an identity header")
-	}
+		token := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+		for route, who := range map[string]string{"/plain": "alice", "/anonymous": "anonymous-user", "/preflight": ""} {
+			headers, method := forged, "GET"
+			switch route {
+			case "/plain":
+				headers = append([][2]string{token}, forged...)
+			case "/preflight":
+				method = "OPTIONS"
+			}
+			a := g.send(t, method, route, headers...)
+			if a.status != 200 || username(a) != who {
+				t.Errorf("%s: %d, %q, want %q", route, a.status, username(a), who)
+				continue
+			}
+			for name, values := range relevant(a.upstream.Headers) {
+				if text := strings.Join(values, ","); strings.Contains(text, "root") || strings.Contains(text, "admin") {
+					t.Errorf("%s: %s: %s reached the upstream", route, name, text)
+				}
+			}
+		}
+		for _, value := range []string{"X-Consumer-ID", "close, x_consumer_username", "keep-alive ,X-CREDENTIAL-IDENTIFIER"} {
+			refusedWith(t, g.send(t, "GET", "/plain", token, [2]string{"Connection", value}), 400, "Connection header names an identity header")
+		}
+	})
 }
 
 // TestTwoTokens has a good token and another one in different places, in the
 // hope that one is verified and the other used (RFC 6750 section 2).
 func TestTwoTokens(t *testing.T) {
-	t.Parallel()
-	g := specGateway(t)
-	alice, bob := tokenOf(t, "hs256", "hs-a", "HS256"), tokenOf(t, "rs256", "rsa-a", "RS256")
-	forged := encode(`{"alg":"none"}`) + "." + encode(`{"iss":"hs256"}`) + "."
-	for _, pair := range [][2]string{{alice, bob}, {bob, alice}, {alice, forged}, {forged, alice}, {alice, alice + "="}} {
-		refusedWith(t, g.send(t, "GET", "/plain?jwt="+pair[0], [2]string{"Authorization", "Bearer " + pair[1]}), 401, severalTokens)
-		refusedWith(t, g.send(t, "GET", "/plain?jwt="+pair[0]+"&jwt="+pair[1]), 401, severalTokens)
-	}
-	if a := g.send(t, "GET", "/plain?jwt="+alice+"&jwt="+alice, [2]string{"Authorization", "Bearer " + alice}); username(a) != "alice" {
-		t.Errorf("the same token three times: %d %s", a.status, a.body)
-	}
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		alice, bob := tokenOf(t, "hs256", "hs-a", "HS256"), tokenOf(t, "rs256", "rsa-a", "RS256")
+		forged := encode(`{"alg":"none"}`) + "." + encode(`{"iss":"hs256"}`) + "."
+		for _, pair := range [][2]string{{alice, bob}, {bob, alice}, {alice, forged}, {forged, alice}, {alice, alice + "="}} {
+			refusedWith(t, g.send(t, "GET", "/plain?jwt="+pair[0], [2]string{"Authorization", "Bearer " + pair[1]}), 401, severalTokens)
+			refusedWith(t, g.send(t, "GET", "/plain?jwt="+pair[0]+"&jwt="+pair[1]), 401, severalTokens)
+		}
+		if a := g.send(t, "GET", "/plain?jwt="+alice+"&jwt="+alice, [2]string{"Authorization", "Bearer " + alice}); username(a) != "alice" {
+			t.Errorf("the same token three times: %d %s", a.status, a.body)
+		}
+	})
 }
 
 // TestSubstitutedParts mixes the parts of good tokens (RFC 8725 section 3.3).
 func TestSubstitutedParts(t *testing.T) {
-	t.Parallel()
-	mutated := func(how string) string {
-		token, err := conformance.Token{Alg: "HS256", Key: "hs-a", Claims: object{"iss": "hs256"}, Mutate: how}.Make(setup.keys)
-		if err != nil {
-			t.Fatal(err)
+	eachWay(t, func(t *testing.T, way ...string) {
+		mutated := func(how string) string {
+			token, err := conformance.Token{Alg: "HS256", Key: "hs-a", Claims: object{"iss": "hs256"}, Mutate: how}.Make(setup.keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
 		}
-		return token
-	}
-	one := strings.Split(tokenOf(t, "hs256", "hs-a", "HS256"), ".")
-	two := strings.Split(forge(t, setup.keys, `{"alg":"HS256","typ":"JWT"}`, `{"iss":"hs256","admin":true}`, "HS256", "hs-a"), ".")
-	g := specGateway(t)
-	g.repel(t, "/plain", []attack{
-		{"good", strings.Join(one, "."), "", "alice"},
-		{"claims of another", one[0] + "." + two[1] + "." + one[2], badSignature, ""},
-		{"signature of another", one[0] + "." + one[1] + "." + two[2], badSignature, ""},
-		{"claims changed", mutated("other-claims"), badSignature, ""},
-		{"signature changed", mutated("flip-sig"), badSignature, ""},
-		{"signature cut", mutated("short-sig"), badSignature, ""},
-		{"signature with more", mutated("long-sig"), badSignature, ""},
-		{"signature of another secret", tokenOf(t, "hs256", "hs-b", "HS256"), badSignature, ""},
-		{"five parts, as JWE", strings.Join(one, ".") + "." + one[2] + "." + one[2], "Bad token; invalid signature", ""},
-		{"not UTF-8", one[0] + "." + one[1] + ".\xff\xfe", "Bad token; invalid signature", ""},
-		{"hexadecimal", hex.EncodeToString([]byte(one[0])) + "." + one[1] + "." + one[2], notJSON, ""},
+		one := strings.Split(tokenOf(t, "hs256", "hs-a", "HS256"), ".")
+		two := strings.Split(forge(t, setup.keys, `{"alg":"HS256","typ":"JWT"}`, `{"iss":"hs256","admin":true}`, "HS256", "hs-a"), ".")
+		g := specGateway(t, way...)
+		g.repel(t, "/plain", []attack{
+			{"good", strings.Join(one, "."), "", "alice"},
+			{"claims of another", one[0] + "." + two[1] + "." + one[2], badSignature, ""},
+			{"signature of another", one[0] + "." + one[1] + "." + two[2], badSignature, ""},
+			{"claims changed", mutated("other-claims"), badSignature, ""},
+			{"signature changed", mutated("flip-sig"), badSignature, ""},
+			{"signature cut", mutated("short-sig"), badSignature, ""},
+			{"signature with more", mutated("long-sig"), badSignature, ""},
+			{"signature of another secret", tokenOf(t, "hs256", "hs-b", "HS256"), badSignature, ""},
+			{"five parts, as JWE", strings.Join(one, ".") + "." + one[2] + "." + one[2], "Bad token; invalid signature", ""},
+			{"not UTF-8", one[0] + "." + one[1] + ".\xff\xfe", "Bad token; invalid signature", ""},
+			{"hexadecimal", hex.EncodeToString([]byte(one[0])) + "." + one[1] + "." + one[2], notJSON, ""},
+		})
 	})
 }
 

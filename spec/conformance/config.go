@@ -7,12 +7,13 @@ import (
 
 // The consumers of the cases.
 const (
-	Alice     = "00000000-0000-4000-8000-000000000001"
-	Bob       = "00000000-0000-4000-8000-000000000002"
-	Carol     = "00000000-0000-4000-8000-000000000003"
-	Nameless  = "00000000-0000-4000-8000-000000000004"
-	Anonymous = "00000000-0000-4000-8000-0000000000aa"
-	BobsKeyID = "00000000-0000-4000-8000-0000000000b0"
+	Alice       = "00000000-0000-4000-8000-000000000001"
+	Bob         = "00000000-0000-4000-8000-000000000002"
+	Carol       = "00000000-0000-4000-8000-000000000003"
+	Nameless    = "00000000-0000-4000-8000-000000000004"
+	Anonymous   = "00000000-0000-4000-8000-0000000000aa"
+	BobsKeyID   = "00000000-0000-4000-8000-0000000000b0"
+	AlicesKeyID = "00000000-0000-4000-8000-0000000000a0"
 )
 
 // Secret is the HS256 secret of the credential https://auth.example.com.
@@ -33,7 +34,7 @@ func Consumers(keys Keys) []any {
 		return table{"key": key, "algorithm": alg, "secret": "unused", "rsa_public_key": keys[name].PublicPEM()}
 	}
 	return []any{
-		table{"id": Alice, "username": "alice", "custom_id": "a-1", "jwt_secrets": []any{
+		table{"id": Alice, "username": "alice", "custom_id": "a-1", "keyauth_credentials": []any{table{"id": AlicesKeyID, "key": "alices-key"}}, "jwt_secrets": []any{
 			hs("https://auth.example.com", "HS256", Secret),
 			hs("hs256", "HS256", text("hs-a")), hs("hs384", "HS384", text("hs-a")), hs("hs512", "HS512", text("hs-a")),
 			hs("key with space/and?odd=chars&%25", "HS256", text("hs-a")), hs("ключ-✓", "HS256", text("hs-a")),

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,7 @@ type options struct {
 	prefix, include, accessLog   string
 	logLevel, pluginLog          string
 	pluginArgs, failCalls        list
-	includeArgs                  list
+	includeArgs, priorities      list
 	workers                      int
 	demo                         bool
 }
@@ -65,6 +66,7 @@ func parse(args []string) (options, error) {
 	flags.Var(&o.includeArgs, "nginx-conf-arg", "argument for the plugin's -nginx-conf, with -nginx-include auto (repeatable)")
 	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server, after -admin-url http://ADMIN (repeatable)")
 	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
+	flags.Var(&o.priorities, "priority", "NAME=NUMBER: another priority of a plugin, which runs sooner the higher it is (repeatable)")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
 	flags.BoolVar(&o.demo, "demo", false, "start the upstream too and print curl commands")
 	if err := flags.Parse(args); err != nil {
@@ -226,6 +228,14 @@ func (n *node) readTypes() error {
 		return fmt.Errorf("plugin %q: bad name, its schema says %q", plugin.Name, s.Name)
 	}
 	types[plugin.Name] = config.PluginType{Schema: s, Priority: plugin.Priority}
+	for _, p := range n.options.priorities {
+		name, number, _ := strings.Cut(p, "=")
+		t, ok := types[name]
+		if t.Priority, err = strconv.ParseFloat(number, 64); err != nil || !ok {
+			return fmt.Errorf("-priority %s: not NAME=NUMBER of a plugin", p)
+		}
+		types[name] = t
+	}
 	n.loader = &config.Loader{Types: types, Getenv: os.Getenv}
 	return nil
 }

@@ -1,0 +1,31 @@
+package spec_test
+
+import "testing"
+
+// ways are the ways in which the plugin can read a request, by the flags that the
+// gateway is given for each.
+var ways = map[string][]string{
+	"all headers": nil,
+	"variable":    {"-nginx-include=auto"},
+	"edge":        {"-nginx-include=auto", "-nginx-conf-arg=-edge"},
+	"edge, carried": {
+		"-nginx-include=auto", "-nginx-conf-arg=-edge",
+		"-nginx-conf-arg=-header=X-User", "-nginx-conf-arg=-header=X-Roles", "-nginx-conf-arg=-header=X-Each", "-nginx-conf-arg=-header=X-Sub",
+	},
+}
+
+// eachWay runs a spec for each of them. A real Kong has one.
+func eachWay(t *testing.T, spec func(t *testing.T, way ...string)) {
+	t.Helper()
+	t.Parallel()
+	if onRealKong() {
+		spec(t)
+		return
+	}
+	for name, way := range ways {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec(t, way...)
+		})
+	}
+}
