@@ -88,6 +88,9 @@ func TestFloods(t *testing.T) {
 		{"accepted tokens", "/plain", func(i int) string {
 			return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":"%s"`, i, padding[:3000]))
 		}, []int{200}},
+		{"accepted tokens, claims in headers", "/claims", func(i int) string {
+			return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":"%s"`, i, padding[:3000]))
+		}, []int{200}},
 	}
 	var keySets atomic.Int64
 	issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -103,6 +106,9 @@ func TestFloods(t *testing.T) {
 				n /= 10 // each takes milliseconds
 			}
 			config := copyConfig(t, specConfig(t))
+			addRoute(config, "/claims", object{"claims_to_headers": []any{
+				object{"header": "X-P", "claim": []any{"p"}}, object{"header": "X-N", "claim": []any{"n"}},
+			}})
 			addRoute(config, "/kid", object{"key_claim_name": "kid"})
 			addRoute(config, "/issuer", object{"issuers": []any{object{"issuer": "issuer", "jwks_uri": issuer.URL}}})
 			address, args := metered(t, "-admin-rate", strconv.Itoa(adminRate))

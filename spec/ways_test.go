@@ -5,7 +5,7 @@ import "testing"
 // ways are the ways in which the plugin can read a request, by the flags that the
 // gateway is given for each.
 var ways = map[string][]string{
-	"all headers": nil,
+	"all headers": {"-nginx-include="},
 	"variable":    {"-nginx-include=auto"},
 	"edge":        {"-nginx-include=auto", "-nginx-conf-arg=-edge"},
 	"edge, carried": {
