@@ -226,17 +226,13 @@ func (b *batch) end(sequence uint64) {
 
 // exit ends the request with an answer to the client. Kong answers nothing to it
 // and closes the connection.
-func (b *batch) exit(r *plugin.Refusal) {
+func (b *batch) exit(r *plugin.Reply) {
 	b.bytes = wire.AppendStringFrame(b.bytes, "kong.response.exit")
 	b.bytes = wire.AppendFrame(b.bytes, func(b []byte) []byte {
 		b = wire.AppendVarint(b, 1, uint64(r.Status))
 		b = wire.AppendText(b, 2, r.Body)
 		return wire.AppendMessage(b, 3, func(b []byte) []byte {
-			for _, h := range []plugin.Header{
-				{Name: "Content-Type", Value: "application/json; charset=utf-8"},
-				{Name: "WWW-Authenticate", Value: r.WWWAuthenticate},
-				{Name: "Retry-After", Value: r.RetryAfter},
-			} {
+			for _, h := range r.Headers {
 				if h.Value != "" {
 					b = wire.AppendPair(b, h.Name, func(b []byte) []byte { return wire.AppendStringValue(b, h.Value) })
 				}

@@ -51,7 +51,7 @@ func AnswerBytes(g *plugin.Grant, remove bool, more ...string) (b []byte, calls 
 
 func ExitBytes(r *plugin.Refusal) []byte {
 	var b batch
-	b.exit(r)
+	b.exit(r.Reply())
 	return b.bytes
 }
 

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/assertion"
 	"kong-go-jwt/schema"
 )
 
@@ -83,6 +86,17 @@ func (s *instances) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.n
+}
+
+// keys returns the public keys of all assertions, in some lasting order.
+func (s *instances) keys() (keys []assertion.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sh := range s.byConfig {
+		keys = append(keys, sh.engine.Keys()...)
+	}
+	slices.SortFunc(keys, func(a, b assertion.Key) int { return strings.Compare(a.ID, b.ID) })
+	return keys
 }
 
 var errCall = errors.New("unknown call")

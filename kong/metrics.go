@@ -47,7 +47,7 @@ func newMetrics(version string) *metrics {
 		registry: prometheus.NewRegistry(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "go_jwt_decisions_total",
-			Help: "Requests decided, by outcome (accepted, remembered: accepted by the cache, anonymous, unidentified, aside, refused, shadowed) and, where there is one, the reason of the refusal; see docs/reasons.md.",
+			Help: "Requests decided, by outcome (accepted, remembered: accepted by the cache, anonymous, unidentified, aside, replied: with published keys, refused, shadowed) and, where there is one, the reason of the refusal; see docs/reasons.md.",
 		}, []string{"outcome", "reason"}),
 		events: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "go_jwt_event_duration_seconds",

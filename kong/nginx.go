@@ -57,7 +57,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	}
 	var cleared []string
 	if o.Edge {
-		for _, name := range plugin.IdentityHeaders() {
+		for _, name := range runTogether() {
 			cleared = append(cleared, plugin.Spellings(name)...)
 		}
 	}
@@ -83,7 +83,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	}).Parse(nginxTemplate))
 	err := t.Execute(w, map[string]any{
 		"Command": command, "Tag": c.tag(), "Socket": socket, "Version": source.NodeVersion,
-		"Identity": plugin.IdentityHeaders(), "Headers": c.headers, "Cleared": cleared,
+		"Identity": runTogether(), "Headers": c.headers, "Cleared": cleared,
 	})
 	if err != nil {
 		return fmt.Errorf("writing the nginx include: %w", err)

@@ -36,7 +36,7 @@ func TestNginxConf(t *testing.T) {
 	clearing, _, _ = strings.Cut(clearing, ";")
 	cleared := strings.Fields(clearing)
 	for _, name := range []string{
-		"X-Consumer-ID", "X_Consumer_ID", "X-Consumer_Custom-ID", "X_Anonymous_Consumer", "X-Credential_Identifier",
+		"X-Consumer-ID", "X_Consumer_ID", "X-Consumer_Custom-ID", "X_Anonymous_Consumer", "X-Credential_Identifier", "X-Kong_Jwt-Assertion",
 		"x_token", "x_user_name", "x-user_name", "x_user-name",
 	} {
 		if !slices.Contains(cleared, name) {
@@ -48,7 +48,7 @@ func TestNginxConf(t *testing.T) {
 			t.Errorf("%s is cleared", name)
 		}
 	}
-	if n := 4 + 8 + 4 + 4 + 4 + 1 + 3; len(cleared) != n {
+	if n := 4 + 8 + 4 + 4 + 4 + 8 + 1 + 3; len(cleared) != n {
 		t.Errorf("%d spellings, want %d", len(cleared), n)
 	}
 	for _, want := range []string{

@@ -11,15 +11,27 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kong-go-jwt/plugin/assertion"
 )
 
 // operations serves those who watch over the process: /metrics, /healthz and,
-// if asked for, /debug/pprof/.
-func operations(m *metrics, profiles bool) http.Handler {
+// if asked for, /debug/pprof/. It publishes the keys of upstream assertions too.
+func operations(m *metrics, profiles bool, keys func() []assertion.Key) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n") // the client's loss
+	})
+	mux.HandleFunc("GET "+assertion.KeySetPath, func(w http.ResponseWriter, _ *http.Request) {
+		set, err := assertion.KeySet(keys())
+		if err != nil { // strings always encode
+			http.Error(w, "keys cannot be published", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache") // there may be more with the next configuration
+		_, _ = w.Write(set)                         // the client's loss
 	})
 	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)

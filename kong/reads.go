@@ -16,17 +16,18 @@ type reads struct {
 	variable batch // one variable
 	plain    batch // where that is not set up, or not enough
 
-	// What the batches ask for, in this order. The credential is asked for last,
-	// in both.
+	// What the batches ask for, in this order. From target on, both ask for it.
 	authorization bool // plain: $http_authorization, else all headers
 	headers       bool
 	query         bool
 	method        bool
+	target        bool
+	upstreamPath  bool
 	credential    bool
 
 	headerNames []string // Config.HeaderNames
 	identifying []string // headers whose disguises are removed; nil: none
-	claimed     []string // headers of Config.ClaimsToHeaders
+	claimed     []string // plugin.ConfiguredHeaders
 
 	fewDisguises bool   // of claimed, so that all can be removed unseen
 	removals     []byte // of them (appendRemovals)
@@ -38,20 +39,21 @@ func newReads(c *schema.Config) *reads {
 	onlyAuthorization := !slices.ContainsFunc(c.HeaderNames, func(name string) bool {
 		return !strings.EqualFold(name, "authorization")
 	})
+	bound := c.UpstreamAssertion != nil && c.UpstreamAssertion.Bind
 	r := &reads{
-		query:       len(c.URIParamNames) > 0,
-		method:      !c.RunOnPreflight,
-		credential:  c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
-		headerNames: c.HeaderNames,
+		query:        len(c.URIParamNames) > 0,
+		method:       !c.RunOnPreflight || c.PublishKeys || bound,
+		target:       c.PublishKeys,
+		upstreamPath: bound,
+		credential:   c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
+		headerNames:  c.HeaderNames,
 	}
 	if c.GuardHeaders {
 		r.identifying = plugin.GuardedHeaders(c)
 	}
-	for _, h := range c.ClaimsToHeaders {
-		r.claimed = append(r.claimed, h.Header)
-	}
 	var disguises []string
-	disguises, r.fewDisguises = plugin.ClaimDisguises(c)
+	r.claimed = plugin.ConfiguredHeaders(c)
+	disguises, r.fewDisguises = plugin.ConfiguredDisguises(c)
 	r.removals = appendRemovals(nil, disguises)
 	// A variable is cheaper than all headers, but joins repeated ones, which
 	// matters for every header but Authorization: nginx refuses it twice.
@@ -71,8 +73,14 @@ func newReads(c *schema.Config) *reads {
 	if r.method {
 		r.plain.call("kong.request.get_method", noArguments)
 	}
-	if r.credential {
-		for _, b := range []*batch{&r.variable, &r.plain} {
+	for _, b := range []*batch{&r.variable, &r.plain} {
+		if r.target {
+			b.getVar("request_uri")
+		}
+		if r.upstreamPath {
+			b.getVar("upstream_uri") // to which Kong adds the query after the plugins
+		}
+		if r.credential {
 			b.call("kong.client.get_credential", noArguments)
 		}
 	}

@@ -57,7 +57,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	if counts != nil {
 		server.metrics = counts
 		counts.watch(server, keys.Ages)
-		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles), o.Store.Log)
+		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles, server.instances.keys), o.Store.Log)
 	}
 	if admin != nil {
 		// To the end, also while it drains: credentials are revoked by it.

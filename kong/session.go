@@ -144,8 +144,11 @@ func (s *session) finish(ctx context.Context) (err error) {
 		out = s.instance.engine.Decide(ctx, &s.request, s)
 	}
 	s.tellOf(&out)
-	if out.Refusal != nil {
+	switch {
+	case out.Refusal != nil:
 		return s.exit(out.Refusal, out.Log)
+	case out.Reply != nil:
+		return s.reply(&out)
 	}
 	return s.allow(&out)
 }
@@ -196,7 +199,7 @@ func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 			return nil, err
 		}
 	}
-	return nil, s.credential(r)
+	return nil, s.rest(r)
 }
 
 // readVariable fills s.request by way of the nginx variable; it is not done if
@@ -206,7 +209,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	if err != nil {
 		return false, nil, err
 	}
-	if err := s.credential(r); err != nil {
+	if err := s.rest(r); err != nil {
 		return false, nil, err
 	}
 	c := s.server.carriedBy(value)
@@ -276,12 +279,19 @@ func (s *session) headers() ([]wire.Header, *plugin.Refusal, error) {
 	return headers, nil, nil
 }
 
-func (s *session) credential(r *reads) error {
-	if !r.credential {
-		return nil
+// rest reads what both batches of reads end with.
+func (s *session) rest(r *reads) (err error) {
+	if r.target && err == nil {
+		s.request.Target, err = s.text()
 	}
-	answer, err := s.answer()
-	s.request.HasCredential = len(answer) > 0
+	if r.upstreamPath && err == nil {
+		s.request.UpstreamPath, err = s.text()
+	}
+	if r.credential && err == nil {
+		var answer []byte
+		answer, err = s.answer()
+		s.request.HasCredential = len(answer) > 0
+	}
 	return err
 }
 
@@ -326,9 +336,7 @@ func (s *session) allow(o *plugin.Outcome) error {
 	return err
 }
 
-// exit ends the request with an answer to the client. Kong closes the connection
-// then. If it may still be writing before it does, the session must go on until
-// that has come, since a write that fails would end the request with 500.
+// exit ends the request with a refusal.
 func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 	if s.answered {
 		return errEnded
@@ -339,6 +347,22 @@ func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 	if log != nil {
 		s.out.serialize(log)
 	}
+	return s.leave(r.Reply())
+}
+
+// reply ends the request with an answer to the client who is not refused.
+func (s *session) reply(o *plugin.Outcome) error {
+	s.answered = true
+	defer s.server.metrics.allowed(s.began, o)
+	s.out.bytes, s.out.calls = s.out.bytes[:0], 0
+	return s.leave(o.Reply)
+}
+
+// leave ends the request with an answer to the client, behind the calls that are
+// in the batch already. Kong closes the connection then. If it may still be
+// writing before it does, the session must go on until that has come, since a
+// write that fails would end the request with 500.
+func (s *session) leave(r *plugin.Reply) error {
 	s.carry(&s.out)
 	s.out.exit(r)
 	if err := s.write(s.out.bytes); err != nil {

@@ -15,8 +15,8 @@ import (
 const requestVariable = "go_jwt_request"
 
 // variableVersion is the first word of the first part, which tells the shape of
-// the rest: method, raw query, cookies, Connection, the identity headers run
-// together, Authorization, and the headers that the first part names.
+// the rest: method, raw query, cookies, Connection, some headers run together,
+// Authorization, and the headers that the first part names.
 const (
 	variableVersion = "go-jwt/2"
 	variableParts   = 7 // without those
@@ -25,6 +25,10 @@ const (
 
 // alwaysCarried are headers that the variable has without being told.
 var alwaysCarried = []string{"authorization", "connection", "cookie"}
+
+// runTogether are the headers of which the variable tells only whether there is
+// one, in any spelling: none is the client's to send.
+func runTogether() []string { return append(plugin.IdentityHeaders(), plugin.HeaderAssertion) }
 
 // carried is what the first part tells. It is read-only.
 type carried struct {
@@ -80,7 +84,7 @@ type cover struct {
 	of      *carried
 	enough  bool   // but for odd requests
 	parts   []int  // that hold the headers of headerNames
-	claimed []int  // that hold the headers of Config.ClaimsToHeaders; 0: not carried
+	claimed []int  // that hold the headers of reads.claimed; 0: not carried
 	removed []byte // what must be removed because it is not known whether it is there
 }
 

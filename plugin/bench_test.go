@@ -1,6 +1,9 @@
 package plugin_test
 
 import (
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -59,6 +62,20 @@ func hsCredential() *plugin.Credential {
 
 func BenchmarkHit(b *testing.B) {
 	e, w := benchmark(b, hsCredential(), `{}`)
+	run(b, e, w, requestWith(w.token(`{"iss":"key","sub":"somebody","exp":4102444800}`)), false)
+}
+
+// BenchmarkHitAsserted is BenchmarkHit with an assertion for the upstream.
+func BenchmarkHitAsserted(b *testing.B) {
+	key, err := x509.MarshalPKCS8PrivateKey(makeKeys(b).p256)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text, err := json.Marshal(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	if err != nil {
+		b.Fatal(err)
+	}
+	e, w := benchmark(b, hsCredential(), `{"upstream_assertion":{"issuer":"https://gw","audience":"orders","keys":[`+string(text)+`]}}`)
 	run(b, e, w, requestWith(w.token(`{"iss":"key","sub":"somebody","exp":4102444800}`)), false)
 }
 

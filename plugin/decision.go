@@ -24,8 +24,9 @@ type decision struct {
 	unmatched  bool             // one was looked for in vain
 	epoch      uint64           // of consumers, then
 	validity   validity
-	until      int64 // nanoseconds since 1970: cache_ttl, or exp if that is sooner
-	answer     Answer
+	until      int64  // nanoseconds since 1970: cache_ttl, or exp if that is sooner
+	answer     Answer // what is given: one of these two
+	asserted   *asserted
 }
 
 func (s *Store) good(d *decision, now time.Time) bool {

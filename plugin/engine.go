@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kong-go-jwt/plugin/assertion"
 	"kong-go-jwt/schema"
 )
 
@@ -26,16 +27,20 @@ type Engine struct {
 	guarded []string // the headers that a client must not be able to forge
 	own     map[string][]*entry[knownCredential]
 	issuers map[string]*issuer
+	minter  *assertion.Signer // nil: upstreams get no assertion
+	replies *replies          // nil: no keys are published
 
 	unidentified Answer // removes every header that the plugin would set
 	aside        Answer // removes those that another plugin has not set
 	guest        atomic.Pointer[guest]
 }
 
-// guest is the anonymous consumer with its encoded grant.
+// guest is the anonymous consumer with what it is given.
 type guest struct {
 	consumer *entry[Consumer]
-	answer   Answer
+	grant    *Grant // without an assertion
+	answer   Answer // one of these two
+	asserted *asserted
 }
 
 // NewEngine returns an engine for c. The error is a [schema.FieldError], or joins
@@ -61,6 +66,9 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		k.position = i + 1
 		e.own[cr.Key] = append(e.own[cr.Key], &entry[knownCredential]{value: k, permanent: true})
 	}
+	if err := e.newMinter(); err != nil {
+		return nil, err
+	}
 	if len(c.Issuers) > 0 && s.o.Keys == nil {
 		return nil, errors.New("config.issuers: published keys cannot be fetched here")
 	}
@@ -80,8 +88,8 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	}
 	var none *Identity
 	e.unidentified = s.o.Encode(&Grant{Headers: append(none.Headers(), claimHeaders(c, nil)...)})
-	if len(c.ClaimsToHeaders) > 0 {
-		e.aside = s.o.Encode(&Grant{Headers: claimHeaders(c, nil)})
+	if headers := claimHeaders(c, nil); len(headers) > 0 {
+		e.aside = s.o.Encode(&Grant{Headers: headers})
 	}
 	return e, nil
 }
@@ -100,6 +108,9 @@ func (e *Engine) Config() *schema.Config { return e.c }
 // Decide says what becomes of r. ctx bounds the lookups; consumers are looked
 // up by the caller's means, since those belong to the request.
 func (e *Engine) Decide(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
+	if reply := e.replies.to(r); reply != nil {
+		return Outcome{Kind: Replied, Reply: reply}
+	}
 	out := e.decide(ctx, r, consumers)
 	if e.c.Shadow && out.Refusal != nil && !errors.Is(out.Fault, errMustWait) {
 		out = e.shadow(r, &out)
@@ -142,7 +153,7 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 	if out.Refusal == nil || out.Fault != nil || !e.admitsGuest(out.Refusal) {
 		return out
 	}
-	return e.anonymous(ctx, &out, consumers)
+	return e.anonymous(ctx, r, &out, consumers)
 }
 
 // admitsGuest tells whether a request that was refused for its token goes on as
@@ -184,7 +195,7 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		if d := e.s.decisions.get(k); d != nil {
 			if now := e.s.o.Now(); e.s.good(d, now) {
 				e.s.ahead(now, d)
-				return Outcome{Kind: Remembered, Answer: d.answer, Token: raw}
+				return e.accept(ctx, Remembered, d, r, raw, consumers != nil)
 			}
 		}
 	}
@@ -199,7 +210,15 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if out.Refusal != nil {
 		return out
 	}
-	v.answer = v.shared(e.s.o.Encode(e.grant(v, &out.facts)))
+	if grant := e.grant(v, &out.facts); e.minter != nil {
+		v.asserted = &asserted{caller: e.caller(v.identity, &out.facts), grant: grant}
+	} else {
+		v.answer = v.shared(e.s.o.Encode(grant))
+	}
+	out = e.accept(ctx, Accepted, &v.decision, r, raw, consumers != nil)
+	if out.Refusal != nil {
+		return out
+	}
 	if e.c.CacheTTL > 0 {
 		exp, hasExp := t.number("exp")
 		if !hasExp {
@@ -211,7 +230,20 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		}
 		e.s.decisions.put(k, &v.decision, e.s.o.Now(), ttl, exp)
 	}
-	return Outcome{Kind: Accepted, Answer: v.answer, Token: raw}
+	return out
+}
+
+// accept lets a request through with its token.
+func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, token []byte, wait bool) Outcome {
+	answer := d.answer
+	if d.asserted != nil {
+		m, err := e.assert(ctx, d.asserted, r, wait)
+		if err != nil {
+			return unasserted(err)
+		}
+		answer = m.answer
+	}
+	return Outcome{Kind: how, Answer: answer, Token: token}
 }
 
 // verified is a token that was found good.
@@ -275,6 +307,9 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 		out.facts = f
 		return nil, out
 	}
+	if consumers == nil && e.minter != nil { // there is another signature to come
+		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
+	}
 	known := credential.value
 	f.claims = t.claims
 	valid, faults := checkClaims(e.c, t, e.s.o.Now())
@@ -300,7 +335,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 }
 
 // anonymous lets a request that was refused through as the anonymous consumer.
-func (e *Engine) anonymous(ctx context.Context, refused *Outcome, consumers ConsumerSource) Outcome {
+func (e *Engine) anonymous(ctx context.Context, r *Request, refused *Outcome, consumers ConsumerSource) Outcome {
 	consumer, err := e.s.consumer(ctx, e.c.Anonymous, consumers)
 	if err != nil {
 		return Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading the anonymous consumer: %w", err)}
@@ -308,19 +343,34 @@ func (e *Engine) anonymous(ctx context.Context, refused *Outcome, consumers Cons
 	if consumer == nil {
 		return Outcome{Refusal: noAnonymous(e.c), Fault: fmt.Errorf("config.anonymous: there is no consumer %q", e.c.Anonymous)}
 	}
-	grant := func() *Grant {
-		id := &Identity{Consumer: consumer.value}
-		return &Grant{Identity: id, Headers: append(id.Headers(), claimHeaders(e.c, nil)...)}
-	}
-	if e.c.LogSerialize { // why, which differs
-		g := grant()
-		g.Log = e.log("anonymous", &refused.facts, refused.Refusal, consumer.value)
-		return Outcome{Kind: Anonymous, Answer: e.s.o.Encode(g), Warning: refused.Warning}
-	}
 	g := e.guest.Load()
 	if g == nil || g.consumer != consumer {
-		g = &guest{consumer: consumer, answer: e.s.o.Encode(grant())}
+		g = e.newGuest(consumer)
 		e.guest.Store(g)
 	}
-	return Outcome{Kind: Anonymous, Answer: g.answer, Warning: refused.Warning}
+	token, answer := "", g.answer
+	if g.asserted != nil {
+		m, err := e.assert(ctx, g.asserted, r, consumers != nil)
+		if err != nil {
+			return unasserted(err)
+		}
+		token, answer = m.token, m.answer
+	}
+	if e.c.LogSerialize { // why, which differs
+		logged := g.grant.with(token)
+		logged.Log = e.log("anonymous", &refused.facts, refused.Refusal, consumer.value)
+		answer = e.s.o.Encode(logged)
+	}
+	return Outcome{Kind: Anonymous, Answer: answer, Warning: refused.Warning}
+}
+
+func (e *Engine) newGuest(consumer *entry[Consumer]) *guest {
+	id := &Identity{Consumer: consumer.value}
+	g := &guest{consumer: consumer, grant: &Grant{Identity: id, Headers: append(id.Headers(), claimHeaders(e.c, nil)...)}}
+	if e.minter != nil {
+		g.asserted = &asserted{caller: e.caller(id, new(facts)), grant: g.grant}
+	} else {
+		g.answer = e.s.o.Encode(g.grant)
+	}
+	return g
 }

@@ -9,6 +9,7 @@ import (
 
 // claimHeaders returns the headers of claims_to_headers with what a token's
 // claims say; those without a value are to be removed. Without claims, all are.
+// The last is that of an upstream assertion, if there is to be one, without it.
 func claimHeaders(c *schema.Config, claims map[string]any) []Header {
 	headers := make([]Header, 0, len(c.ClaimsToHeaders))
 	for _, h := range c.ClaimsToHeaders {
@@ -28,6 +29,9 @@ func claimHeaders(c *schema.Config, claims map[string]any) []Header {
 			header.Values = values
 		}
 		headers = append(headers, header)
+	}
+	if c.UpstreamAssertion != nil {
+		headers = append(headers, Header{Name: c.UpstreamAssertion.Header})
 	}
 	return headers
 }

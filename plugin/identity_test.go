@@ -17,7 +17,7 @@ func TestSpellings(t *testing.T) {
 }
 
 // Headers of claims are removed in every other spelling, while there are few.
-func TestClaimDisguises(t *testing.T) {
+func TestConfiguredDisguises(t *testing.T) {
 	for name, tt := range map[string]struct {
 		headers []string
 		guard   bool
@@ -39,7 +39,7 @@ func TestClaimDisguises(t *testing.T) {
 			for _, h := range tt.headers {
 				c.ClaimsToHeaders = append(c.ClaimsToHeaders, schema.ClaimHeader{Header: h})
 			}
-			got, few := plugin.ClaimDisguises(c)
+			got, few := plugin.ConfiguredDisguises(c)
 			if !slices.Equal(got, tt.want) || few != tt.few {
 				t.Errorf("got %q, %v; want %q, %v", got, few, tt.want, tt.few)
 			}

@@ -1,7 +1,7 @@
 package plugin
 
 // Outcome says what becomes of a request: it is refused if Refusal is not nil,
-// and else goes on to the upstream.
+// answered if Reply is not, and else goes on to the upstream.
 type Outcome struct {
 	// Refusal is the answer to the client.
 	Refusal *Refusal
@@ -23,6 +23,8 @@ type Outcome struct {
 	Token []byte
 	// Hidden is what the request must look like instead; nil: as it is.
 	Hidden *Hidden
+	// Reply, if not nil, answers the client, who is not refused.
+	Reply *Reply
 	// Kind says what Answer means.
 	Kind Kind
 }
@@ -37,4 +39,5 @@ const (
 	Anonymous    Kind = "anonymous"    // as the anonymous consumer
 	Unidentified Kind = "unidentified" // as nobody: a preflight, or shadowed
 	Aside        Kind = "aside"        // as whom another plugin has found
+	Replied      Kind = "replied"      // not at all: Reply is its answer
 )

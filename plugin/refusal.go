@@ -29,6 +29,17 @@ type Refusal struct {
 	MissedBy *float64
 }
 
+// Reply returns r as what is sent.
+func (r *Refusal) Reply() *Reply {
+	reply := &Reply{Status: r.Status, Body: r.Body, Headers: []Header{jsonContent()}}
+	for _, h := range []Header{{Name: "WWW-Authenticate", Value: r.WWWAuthenticate}, {Name: "Retry-After", Value: r.RetryAfter}} {
+		if h.Value != "" {
+			reply.Headers = append(reply.Headers, h)
+		}
+	}
+	return reply
+}
+
 // at notes the path of the claim at fault.
 func (r *Refusal) at(claim ...string) *Refusal {
 	r.Claim = strings.Join(claim, ".")

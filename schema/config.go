@@ -39,6 +39,21 @@ type Config struct {
 	Shadow           bool          `json:"shadow"`
 	LogSerialize     bool          `json:"log_serialize"`
 	LogClaims        [][]string    `json:"log_claims"` // paths
+
+	UpstreamAssertion *UpstreamAssertion `json:"upstream_assertion"` // nil: none
+	PublishKeys       bool               `json:"publish_keys"`
+}
+
+// UpstreamAssertion is the token that tells the upstream who the caller is.
+type UpstreamAssertion struct {
+	Issuer    string     `json:"issuer"`
+	Audience  string     `json:"audience"`
+	Header    string     `json:"header"`
+	TTL       int        `json:"ttl"`  // seconds
+	Keys      []string   `json:"keys"` // PEM, private; the first signs
+	Algorithm string     `json:"algorithm"`
+	Claims    [][]string `json:"claims"` // paths
+	Bind      bool       `json:"bind"`
 }
 
 // Issuer is an identity provider that publishes its keys (RFC 7517).

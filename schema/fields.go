@@ -18,6 +18,11 @@ func AsymmetricAlgorithms() []string { return Algorithms()[3:] }
 // path is the type of a path to a claim: the names from the outside in.
 func path() *Field { return &Field{Type: String} }
 
+// headerName is what a header can be called (RFC 9110 section 5.6.2).
+func headerName() *Pattern {
+	return &Pattern{Lua: "^[%w!#$%%&'*+.^_`|~-]+$", Go: "^[0-9A-Za-z!#$%&'*+.^_`|~-]+$"}
+}
+
 // Fields is the table of all configuration fields, in the order in which they
 // are documented. Fields that Kong's bundled jwt plugin has too carry its
 // names, types, defaults and meaning (kong/plugins/jwt/schema.lua, 3.9.3).
@@ -217,7 +222,7 @@ func Fields() []Field {
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
 					Name: "header", Type: String, Required: true,
-					Match:       &Pattern{Lua: "^[%w!#$%%&'*+.^_`|~-]+$", Go: "^[0-9A-Za-z!#$%&'*+.^_`|~-]+$"},
+					Match:       headerName(),
 					Description: "Name of the header.",
 				},
 				{
@@ -248,6 +253,55 @@ func Fields() []Field {
 			Name: "anonymous_on", Group: "operations", Type: Set, Elements: &Field{Type: String, OneOf: []string{"missing", "invalid"}},
 			Default: []string{"missing", "invalid"}, LenMin: 1,
 			Description: "When a request goes on as the anonymous consumer: without a token, with one that is refused, or both.",
+		},
+		{
+			Name: "upstream_assertion", Group: "assertion", Type: Record,
+			Description: "Token that the gateway signs and hands to the upstream, so that a service can verify who called instead of trusting headers that anyone near it could set. Without it there is none.",
+			Fields: []Field{
+				{
+					Name: "issuer", Type: String, Required: true,
+					Description: "Value of the iss claim. Where the keys are published, the URL of the gateway up to /.well-known.",
+				},
+				{
+					Name: "audience", Type: String, Required: true,
+					Description: "Value of the aud claim: the service. Give each service one of its own, or a token for one is good at another.",
+				},
+				{
+					Name: "header", Type: String, Match: headerName(),
+					Default:     "X-Kong-Jwt-Assertion",
+					Description: "Name of the request header that holds the token. It is guarded like the identity headers.",
+				},
+				{
+					Name: "ttl", Type: Integer, Between: &Range{1, 300}, Required: true,
+					Default:     60,
+					Description: "Seconds until a token expires. The service gets one that has at least half of them left.",
+				},
+				{
+					Name: "keys", Type: Array, LenMin: 1, Required: true,
+					Elements:    &Field{Type: String, Referenceable: true, Encrypted: true},
+					Description: "Private keys, as PEM (PKCS #8, SEC 1 or PKCS #1). The first one signs and must be fit for algorithm; all are published, so that a key can be known before it signs.",
+				},
+				{
+					Name: "algorithm", Type: String, OneOf: []string{"ES256", "EdDSA", "RS256"},
+					Default:     "ES256",
+					Description: "Algorithm of the signature. RS256 takes many times as long to sign as the others.",
+				},
+				{
+					Name: "claims", Type: Array, Elements: &Field{Type: Array, Elements: path(), LenMin: 1},
+					Default:     []string{},
+					Description: "Paths of claims that are copied from the caller's token, to the same place.",
+				},
+				{
+					Name: "bind", Type: Boolean, Required: true,
+					Default:     false,
+					Description: "Whether method and path of the request are in the token, so that it is good for no other. Each request then needs a signature of its own.",
+				},
+			},
+		},
+		{
+			Name: "publish_keys", Group: "assertion", Type: Boolean, Required: true,
+			Default:     false,
+			Description: "Whether GET /.well-known/jwks.json is answered with the public part of upstream_assertion.keys, and /.well-known/openid-configuration with where that is, without a token. Meant for a route of its own, without a service.",
 		},
 		{
 			Name: "shadow", Group: "operations", Type: Boolean, Required: true,

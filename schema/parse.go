@@ -232,15 +232,14 @@ func (c *Config) check() error {
 	errs = append(errs, c.checkIssuers()...)
 	for i, h := range c.ClaimsToHeaders {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
-		name := strings.ReplaceAll(strings.ToLower(h.Header), "_", "-")
-		if slices.Contains(reservedHeaders(), name) || strings.HasPrefix(name, "x-forwarded-") {
+		if reserved(h.Header) {
 			errs = append(errs, fault(path, "this header has a meaning of its own"))
 		}
 		if slices.ContainsFunc(c.ClaimsToHeaders[:i], func(o ClaimHeader) bool { return strings.EqualFold(o.Header, h.Header) }) {
 			errs = append(errs, fault(path, "another claim goes into the same header"))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.checkAssertion()...)...)
 }
 
 func (c *Config) checkIssuers() (errs []error) {
@@ -273,8 +272,18 @@ func (c *Config) checkIssuers() (errs []error) {
 	return errs
 }
 
-// reservedHeaders are the headers that no claim may be put into: what decides
-// how the request is read, and what tells of Kong's consumer.
+// reserved tells whether a header is not the configuration's to set: it decides
+// how the request is read, or tells of Kong's consumer.
+func reserved(header string) bool {
+	return slices.ContainsFunc(reservedHeaders(), func(name string) bool { return sameHeader(header, name) }) ||
+		strings.HasPrefix(strings.ReplaceAll(strings.ToLower(header), "_", "-"), "x-forwarded-")
+}
+
+// sameHeader compares names as upstreams do that cannot tell "_" from "-".
+func sameHeader(a, b string) bool {
+	return strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
+}
+
 func reservedHeaders() []string {
 	return []string{
 		"authorization", "connection", "content-length", "cookie", "expect", "host", "keep-alive", "proxy-authorization",

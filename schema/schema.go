@@ -68,6 +68,7 @@ func Groups() []Group {
 		{"issuers", "Identity providers", "For tokens of Keycloak, Auth0, Entra ID and others that publish their keys."},
 		{"claims", "What a token must hold", "For services that ask for an audience, scopes, or values of claims."},
 		{"upstream", "What the upstream gets", "For services that want to know more of the caller than Kong's identity headers tell, or must not see the token."},
+		{"assertion", "A signed identity for services", "For services that verify who called, so that who reaches them past the gateway gets nowhere (see services.md)."},
 		{"operations", "Running it", "For those who watch over the gateway: caching, logging, moving live traffic over."},
 	}
 }

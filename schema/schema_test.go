@@ -194,6 +194,10 @@ func compare(t *testing.T, path string, fields []schema.Field, in reflect.Type) 
 			sf, _ := byTag(in, f.Name)
 			compare(t, path+"."+f.Name, f.Elements.Fields, sf.Type.Elem())
 		}
+		if f.Fields != nil {
+			sf, _ := byTag(in, f.Name)
+			compare(t, path+"."+f.Name, f.Fields, sf.Type.Elem())
+		}
 		if _, ok := byTag(in, f.Name); !ok {
 			t.Errorf("%s.%s is in the table only", path, f.Name)
 		}

@@ -30,6 +30,9 @@ func (c *Config) Warnings() []*FieldError {
 	if c.Anonymous == "" && len(c.AnonymousOn) == 1 {
 		warn("anonymous_on", "has no effect without anonymous")
 	}
+	if a := c.UpstreamAssertion; a != nil && a.Algorithm == "RS256" {
+		warn("upstream_assertion.algorithm", "RS256 takes many times as long to sign as ES256 and EdDSA")
+	}
 	for i, cr := range c.Credentials {
 		if c.HasIssuer(cr.Key) && c.KeyClaimName == "iss" {
 			warn(fmt.Sprintf("credentials[%d].key", i+1), "is never used: the same iss is one of issuers")

@@ -1,0 +1,97 @@
+package assertion
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+)
+
+// Key is the public part of a signing key.
+type Key struct {
+	ID        string // its RFC 7638 thumbprint
+	Algorithm string // ES256, EdDSA or RS256
+	jwk       map[string]string
+}
+
+// minRSABits is the least size of an RSA key (RFC 7518 section 3.3).
+const minRSABits = 2048
+
+// parsePrivateKey reads a PEM text with one private key. The error holds nothing
+// of the text.
+func parsePrivateKey(text []byte) (crypto.Signer, error) {
+	block, rest := pem.Decode(text)
+	if block != nil && block.Type == "EC PARAMETERS" { // openssl ecparam writes it before the key
+		block, _ = pem.Decode(rest)
+	}
+	if block == nil {
+		return nil, errors.New("is not PEM")
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, errors.New("is protected by a passphrase")
+	default:
+		return nil, errors.New("is not the PEM of a private key")
+	}
+	if err != nil { // which may tell of what is in it
+		return nil, errors.New("is a private key that cannot be read")
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("is a private key that cannot sign")
+	}
+	return signer, nil
+}
+
+// newKey describes a public key as a JWK (RFC 7517, RFC 7518 section 6, RFC 8037).
+func newKey(public crypto.PublicKey) (Key, error) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	var k Key
+	switch p := public.(type) {
+	case *ecdsa.PublicKey:
+		if p.Curve != elliptic.P256() {
+			return k, errors.New("is an EC key of another curve than P-256")
+		}
+		point, err := p.Bytes() // 4, x, y
+		if err != nil {
+			return k, errors.New("is an EC key that is not on its curve")
+		}
+		half := len(point) / 2
+		k = Key{Algorithm: "ES256", jwk: map[string]string{"kty": "EC", "crv": "P-256", "x": b64(point[1 : 1+half]), "y": b64(point[1+half:])}}
+	case ed25519.PublicKey:
+		k = Key{Algorithm: "EdDSA", jwk: map[string]string{"kty": "OKP", "crv": "Ed25519", "x": b64(p)}}
+	case *rsa.PublicKey:
+		if bits := p.N.BitLen(); bits < minRSABits {
+			return k, fmt.Errorf("is an RSA key with %d bits, fewer than %d", bits, minRSABits)
+		}
+		k = Key{Algorithm: "RS256", jwk: map[string]string{"kty": "RSA", "n": b64(p.N.Bytes()), "e": b64(big.NewInt(int64(p.E)).Bytes())}}
+	default:
+		return k, errors.New("is neither an EC, an Ed25519 nor an RSA key")
+	}
+	// RFC 7638: the required members alone, in lexical order, as json writes a map.
+	text, err := json.Marshal(k.jwk)
+	if err != nil {
+		return k, errors.New("cannot be described")
+	}
+	sum := sha256.Sum256(text)
+	k.ID = b64(sum[:])
+	k.jwk["kid"], k.jwk["alg"], k.jwk["use"] = k.ID, k.Algorithm, "sig"
+	return k, nil
+}
