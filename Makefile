@@ -9,8 +9,8 @@ FLOOD ?= 1000000
 
 .PHONY: run test lint fuzz bench soak image build help
 
-run: build ## serve kong/kong.yml by the embedded gateway, with the plugin in it
-	bin/gateway -config kong/kong.yml -plugin bin/go-jwt -nginx-include auto -demo
+run: build ## serve kong/verified.yml by the embedded gateway, with the plugin in it
+	bin/gateway -config kong/verified.yml -plugin bin/go-jwt -nginx-include auto -demo
 
 build: ## build the plugin and the embedded gateway into bin/
 	$(BUILD) -o bin/go-jwt .

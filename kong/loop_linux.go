@@ -380,7 +380,7 @@ func (o *loop) advance(c *served) error {
 			if err != nil {
 				return err
 			}
-			if !isEvent {
+			if !isEvent || c.ending { // answered already
 				continue
 			}
 			c.waiting = true

@@ -74,7 +74,7 @@ func (s *session) serve(ctx context.Context) error {
 		}
 		s.server.busy.Add(1)
 		isEvent, err := s.beginSafely(frame)
-		if isEvent && err == nil {
+		if isEvent && err == nil && !s.ending {
 			err = s.finish(ctx)
 		}
 		s.server.busy.Add(-1)

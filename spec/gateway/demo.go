@@ -26,6 +26,10 @@ func (n *node) demo(ctx context.Context) error {
 		return fmt.Errorf("starting the upstream: %w", err)
 	}
 	server := echoServer("")
+	verifies := false
+	if server.Handler, verifies, err = demoUpstream(store, n.proxyLn.Addr().String()); err != nil {
+		return err
+	}
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			n.log.Printf(nginx.Err, "upstream: %v", err)
@@ -34,7 +38,12 @@ func (n *node) demo(ctx context.Context) error {
 	if err := n.awaitSocket(ctx); err != nil {
 		return err
 	}
-	return n.explain(store)
+	past := ""
+	if verifies {
+		past = "# past the gateway, with a header that anyone can write: 401\n" +
+			"curl -i -H 'X-Consumer-Username: mobile-app' http://" + ln.Addr().String() + "/\n\n"
+	}
+	return n.explain(store, past)
 }
 
 func (n *node) awaitSocket(ctx context.Context) error {
@@ -56,7 +65,8 @@ func (n *node) awaitSocket(ctx context.Context) error {
 }
 
 // explain prints curl commands for the routes, by what is configured on them.
-func (n *node) explain(store *config.Store) error {
+// past tells how to get past the gateway.
+func (n *node) explain(store *config.Store, past string) error {
 	var credential *config.JWTSecret
 	for _, j := range store.JWTs {
 		if j.Algorithm == "HS256" {
@@ -82,6 +92,7 @@ func (n *node) explain(store *config.Store) error {
 				continue
 			}
 			switch {
+			case p.Config["publish_keys"] == true:
 			case p.Config["anonymous"] != nil:
 				public = url
 			case p.Config["run_on_preflight"] == false:
@@ -105,6 +116,6 @@ func (n *node) explain(store *config.Store) error {
 		out += "# a CORS preflight: 200 without a token\n" +
 			"curl -i -X OPTIONS -H 'Origin: https://example.com' -H 'Access-Control-Request-Method: GET' " + preflight + "\n\n"
 	}
-	_, err = fmt.Fprint(os.Stdout, out+"Ctrl-C ends it.\n")
+	_, err = fmt.Fprint(os.Stdout, out+past+"Ctrl-C ends it.\n")
 	return err
 }

@@ -115,6 +115,11 @@ func run(args []string) error {
 	if err := n.listen(); err != nil {
 		return err
 	}
+	if o.demo {
+		if err := makeAssertionKey(); err != nil {
+			return err
+		}
+	}
 	if err := n.load(ctx); err != nil {
 		return err
 	}
