@@ -3,6 +3,7 @@ package kong
 import (
 	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"kong-go-jwt/kong/wire"
@@ -70,7 +71,7 @@ func LoadConsumerBytes(id string) []byte {
 // MetricNames returns the names of all metrics of a server.
 func MetricNames() (names []string, err error) {
 	m := newMetrics("test")
-	m.watch(&Server{instances: &instances{}}, func() map[string]time.Duration { return map[string]time.Duration{"https://issuer": time.Minute} })
+	m.watch(&Server{instances: &instances{}}, oneIssuer{})
 	m.refused(time.Now(), "no_token")
 	m.used("key", 1)
 	families, err := m.registry.Gather()
@@ -116,4 +117,19 @@ func LogBytes(level slog.Level, text string) []byte {
 	var b batch
 	b.log(line{level, text})
 	return b.bytes
+}
+
+// oneIssuer is one whose keys were fetched a minute ago.
+type oneIssuer struct{}
+
+func (oneIssuer) Ages() map[string]time.Duration {
+	return map[string]time.Duration{"https://issuer": time.Minute}
+}
+
+func (oneIssuer) Unknown() map[string]error { return nil }
+
+// Readiness opens /readyz to tests: its handler, and what it is told.
+func Readiness(now func() time.Time, issuers func() map[string]error) (h http.Handler, lookedUp func(error), watching func(bool)) {
+	r := &readiness{now: now, issuers: issuers}
+	return r, r.lookedUp, r.watching
 }

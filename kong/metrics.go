@@ -33,6 +33,8 @@ type metrics struct {
 	configurations prometheus.Counter
 	panics         prometheus.Counter
 	rotating       *prometheus.CounterVec
+
+	ready readiness
 }
 
 // decided are the labels of a decision.
@@ -45,6 +47,7 @@ type decided struct {
 func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
+		ready:    readiness{now: time.Now},
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "go_jwt_decisions_total",
 			Help: "Requests decided, by outcome (accepted, remembered: accepted by the cache, anonymous, unidentified, aside, replied: with published keys, refused, shadowed) and, where there is one, the reason of the refusal; see docs/reasons.md.",
@@ -96,10 +99,20 @@ func newMetrics(version string) *metrics {
 	return m
 }
 
-// watch has the metrics show what s is doing, and how old the issuers' keys are.
-func (m *metrics) watch(s *Server, keyAges func() map[string]time.Duration) {
+// keySets is what is told of the issuers' keys.
+type keySets interface {
+	Ages() map[string]time.Duration // since the keys were last fetched
+	Unknown() map[string]error      // issuers whose keys are not known, and why
+}
+
+// watch has the metrics show what s is doing, and how it stands with the issuers'
+// keys.
+func (m *metrics) watch(s *Server, keys keySets) {
+	m.ready.issuers = keys.Unknown
 	m.registry.MustRegister(keySetAges{
-		prometheus.NewDesc("go_jwt_jwks_age_seconds", "Time since an issuer's keys were last fetched.", []string{"issuer"}, nil), keyAges,
+		prometheus.NewDesc("go_jwt_jwks_age_seconds", "Time since an issuer's keys were last fetched.", []string{"issuer"}, nil), keys.Ages,
+	}, readyChecks{
+		prometheus.NewDesc("go_jwt_ready", "Whether requests can be decided, as /readyz tells: 1 or 0 for each check (store, watch, issuers).", []string{"check"}, nil), &m.ready,
 	})
 	gauge := func(name, help string, value func() int) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
@@ -122,6 +135,27 @@ func (a keySetAges) Describe(to chan<- *prometheus.Desc) { to <- a.desc }
 func (a keySetAges) Collect(to chan<- prometheus.Metric) {
 	for issuer, age := range a.byIssuer() {
 		to <- prometheus.MustNewConstMetric(a.desc, prometheus.GaugeValue, age.Seconds(), issuer)
+	}
+}
+
+// readyChecks collects what /readyz tells.
+type readyChecks struct {
+	desc  *prometheus.Desc
+	ready *readiness
+}
+
+// Describe implements [prometheus.Collector].
+func (c readyChecks) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
+
+// Collect implements [prometheus.Collector].
+func (c readyChecks) Collect(to chan<- prometheus.Metric) {
+	s := c.ready.state()
+	for check, ready := range map[string]bool{"store": s.Store == isReady, "watch": s.Watch == isReady, "issuers": len(s.Issuers) == 0} {
+		value := 0.0
+		if ready {
+			value = 1
+		}
+		to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, value, check)
 	}
 }
 
@@ -193,6 +227,7 @@ func (m *metrics) LookedUp(took time.Duration, found bool, err error) {
 	}
 	m.lookups.WithLabelValues(result).Inc()
 	m.lookupTime.Observe(took.Seconds())
+	m.ready.lookedUp(err)
 }
 
 // NotAdmitted implements [source.Metrics].

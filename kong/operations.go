@@ -15,14 +15,16 @@ import (
 	"kong-go-jwt/plugin/assertion"
 )
 
-// operations serves those who watch over the process: /metrics, /healthz and,
-// if asked for, /debug/pprof/. It publishes the keys of upstream assertions too.
+// operations serves those who watch over the process: /metrics, /healthz (it is
+// alive), /readyz (it can decide; see readiness) and, if asked for, /debug/pprof/.
+// It publishes the keys of upstream assertions too.
 func operations(m *metrics, profiles bool, keys func() []assertion.Key) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "ok\n") // the client's loss
 	})
+	mux.Handle("GET /readyz", &m.ready)
 	mux.HandleFunc("GET "+assertion.KeySetPath, func(w http.ResponseWriter, _ *http.Request) {
 		set, err := assertion.KeySet(keys())
 		if err != nil { // strings always encode

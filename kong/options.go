@@ -66,7 +66,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")
 	f.IntVar(&o.Store.CredentialEntries, "credential-entries", 100_000, "most credentials, and most consumers, that are remembered")
 	f.IntVar(&o.Store.DecisionEntries, "cache-entries", 100_000, "most accepted tokens that are remembered")
-	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, and /healthz are served; empty: nowhere")
+	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, /healthz and /readyz are served; empty: nowhere")
 	f.BoolVar(&o.Profiles, "pprof", false, "serve /debug/pprof/ there too")
 	if err := f.Parse(args); err != nil {
 		return nil, fmt.Errorf("flags: %w", err)

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	}
 	if counts != nil {
 		server.metrics = counts
-		counts.watch(server, keys.Ages)
+		counts.watch(server, keys)
 		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles, server.instances.keys), o.Store.Log)
 	}
 	if admin != nil {

@@ -193,3 +193,19 @@ func (s *Sets) Ages() map[string]time.Duration {
 	}
 	return ages
 }
+
+// Unknown returns the issuers whose keys are not known, and why.
+func (s *Sets) Unknown() map[string]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unknown := map[string]error{}
+	for from, shared := range s.open {
+		if _, known := shared.known(""); known {
+			continue
+		}
+		if unknown[from.issuer] = shared.failure(); unknown[from.issuer] == nil {
+			unknown[from.issuer] = errStale
+		}
+	}
+	return unknown
+}
