@@ -8,15 +8,20 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/goccy/go-yaml"
 
 	"kong-go-jwt/spec/conformance"
 	"kong-go-jwt/verify"
@@ -338,5 +343,44 @@ func TestPastTheGateway(t *testing.T) {
 	res.Body.Close()
 	if res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("status %d", res.StatusCode)
+	}
+}
+
+// TestDemo: what "make run" serves, on ports of its own.
+func TestDemo(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := l.Addr().String()
+	l.Close()
+	var config object
+	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(readRoot(t, "kong/verified.yml"), "127.0.0.1:9000", service)), &config); err != nil {
+		t.Fatal(err)
+	}
+	g := startGateway(t, config, "-demo")
+	poll(t, patience, func() bool { return strings.Contains(g.log.String(), "Ctrl-C ends it.") })
+	for _, m := range regexp.MustCompile(`(?s)# ([^\n]*?): (\d+)[^\n]*\ncurl -i (-X OPTIONS )?(?:-H '([^:]*): ([^']*)' )?`+
+		`(?:-H '[^']*' )?'?http://([^/]*)([^\s']*)`).FindAllStringSubmatch(g.log.String(), -1) {
+		method := map[string]string{"": "GET", "-X OPTIONS ": "OPTIONS"}[m[3]]
+		var headers [][2]string
+		if m[4] != "" {
+			headers = append(headers, [2]string{m[4], m[5]})
+		}
+		a, err := exchange(m[6], method, m[7], headers)
+		if err != nil || fmt.Sprint(a.status) != m[2] {
+			t.Errorf("%s: %d, %v", m[1], a.status, err)
+		}
+		if m[1] == "a valid token" && !strings.Contains(string(a.body), "verified: mobile-app") {
+			t.Errorf("%s: %s", m[1], a.body)
+		}
+		if service == m[6] && m[4] == "X-Consumer-Username" {
+			service = ""
+		}
+	}
+	if service != "" {
+		t.Error("nobody tried to get past the gateway")
 	}
 }
