@@ -2,22 +2,20 @@ package jwks
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"time"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/fetch"
 )
 
 // fetcher fetches key sets, by discovery or not. It remembers nothing.
 type fetcher struct {
 	o      *Options
-	client *http.Client
+	client *fetch.Client
 }
 
 // document is a key set as it was fetched.
@@ -28,23 +26,15 @@ type document struct {
 }
 
 func newFetcher(o *Options) *fetcher {
-	const maxHeader = 64 << 10
-	client := &http.Client{CheckRedirect: o.checkRedirect} // no cookies
-	if o.Client != nil {
-		client.Transport = o.Client.Transport
+	return &fetcher{o: o, client: fetch.New(o.Fetching())}
+}
+
+// Fetching returns how o has keys fetched.
+func (o *Options) Fetching() fetch.Options {
+	return fetch.Options{
+		Client: o.Client, RootCAs: o.RootCAs, Proxy: o.Proxy, Logins: o.Logins,
+		AllowHTTP: o.AllowHTTP, Timeout: o.Timeout, MaxBytes: o.MaxBytes,
 	}
-	if client.Transport == nil {
-		client.Transport = newOrigins(o.Logins, &http.Transport{
-			Proxy:                  http.ProxyURL(o.Proxy),
-			TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
-			DialContext:            (&net.Dialer{Timeout: o.Timeout}).DialContext,
-			TLSHandshakeTimeout:    o.Timeout,
-			ForceAttemptHTTP2:      true,
-			IdleConnTimeout:        10 * time.Second, // long enough for discovery and what follows
-			MaxResponseHeaderBytes: maxHeader,
-		})
-	}
-	return &fetcher{o: o, client: client}
 }
 
 // fetch fetches a key set. It takes a panic for an error: on a goroutine of its
@@ -96,11 +86,11 @@ func (f *fetcher) discover(ctx context.Context, issuer string) (string, error) {
 	if err != nil || keys == "" {
 		return "", errors.New("discovery: answer has no jwks_uri")
 	}
-	from, err := f.o.parseURL(address)
+	from, err := f.client.Check(address)
 	if err != nil {
 		return "", err
 	}
-	to, err := f.o.parseURL(keys)
+	to, err := f.client.Check(keys)
 	if err != nil {
 		return "", err
 	}
@@ -110,47 +100,12 @@ func (f *fetcher) discover(ctx context.Context, issuer string) (string, error) {
 	return keys, nil
 }
 
-// get fetches a document. Errors hold neither it nor the query of its URL.
 func (f *fetcher) get(ctx context.Context, address string) (body []byte, header http.Header, err error) {
-	u, err := f.o.parseURL(address)
-	if err != nil {
-		return nil, nil, err
-	}
-	failed := func(err error) error { return fmt.Errorf("%s: %w", where(u), bare(err)) }
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		return nil, nil, failed(err)
-	}
-	r.Header.Set("Accept", "application/jwk-set+json, application/json")
-	r.Header.Set("User-Agent", "kong-go-jwt")
-	answer, err := f.client.Do(r)
-	if err != nil {
-		return nil, nil, failed(err)
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return nil, nil, failed(fmt.Errorf("status %d", answer.StatusCode))
-	}
-	body, err = io.ReadAll(io.LimitReader(answer.Body, f.o.MaxBytes+1))
-	switch {
-	case err != nil:
-		return nil, nil, failed(err)
-	case int64(len(body)) > f.o.MaxBytes:
-		return nil, nil, failed(fmt.Errorf("answer has more than %d bytes", f.o.MaxBytes))
-	}
-	return body, answer.Header, nil
-}
-
-// bare takes off an error what says nothing or differs each time: the URL, with
-// its query, and ports.
-func bare(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		err = outer.Err
-	}
-	var inner *net.OpError
-	if errors.As(err, &inner) {
-		err = fmt.Errorf("%s: %w", inner.Op, inner.Err)
-	}
-	return err
+	_, err = f.client.Get(ctx, fetch.Document{Address: address, Accept: "application/jwk-set+json, application/json"},
+		func(r io.Reader, h http.Header) (err error) {
+			header = h
+			body, err = io.ReadAll(r)
+			return err
+		})
+	return body, header, err
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"kong-go-jwt/plugin/fetch"
 )
 
 // Flags adds to f the flags that say how keys can be had, which are the same in
@@ -16,13 +18,13 @@ func (o *Options) Flags(f *flag.FlagSet) {
 	f.Func("jwks-ca", "`file` with PEM certificates to trust for issuers' keys, instead of the system's", o.setCA)
 	f.Func("jwks-proxy", "`URL` of an HTTP proxy through which issuers' keys are fetched", o.setProxy)
 	f.Func("jwks-token-file", "`ORIGIN=FILE`: the bearer token that an issuer wants of who fetches its keys, for example https://login.example.com=/etc/kong/token; may be given several times", func(s string) error {
-		return o.login(s, func(l *Login, file string) error {
+		return o.login(s, func(l *fetch.Login, file string) error {
 			l.TokenFile = file
 			return nil
 		})
 	})
 	f.Func("jwks-client-cert", "`ORIGIN=CERT,KEY`: PEM files with the client certificate that an issuer wants of who fetches its keys, and with its private key; may be given several times", func(s string) error {
-		return o.login(s, func(l *Login, files string) (err error) {
+		return o.login(s, func(l *fetch.Login, files string) (err error) {
 			var both bool
 			if l.CertFile, l.KeyFile, both = strings.Cut(files, ","); !both {
 				err = errors.New("must be ORIGIN=CERT,KEY")
@@ -54,13 +56,13 @@ func (o *Options) setProxy(text string) error {
 }
 
 // login sets a part of how to log in at an origin, and checks it.
-func (o *Options) login(text string, set func(l *Login, value string) error) error {
+func (o *Options) login(text string, set func(l *fetch.Login, value string) error) error {
 	origin, value, ok := strings.Cut(text, "=")
 	if !ok || value == "" {
 		return errors.New("must be ORIGIN=FILE")
 	}
 	if o.Logins == nil {
-		o.Logins = make(map[string]Login)
+		o.Logins = make(map[string]fetch.Login)
 	}
 	l := o.Logins[origin]
 	if err := set(&l, value); err != nil {

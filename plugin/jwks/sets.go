@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/fetch"
 )
 
 // Options say how keys are fetched. The zero value is good.
@@ -24,8 +25,8 @@ type Options struct {
 	// Proxy is what to fetch through, if Client is nil; nil: nothing.
 	Proxy *url.URL
 	// Logins are by origin ("https://host" or "https://host:port"), if Client is
-	// nil. They must have passed [Login.Check].
-	Logins map[string]Login
+	// nil. They must have passed [fetch.Login.Check].
+	Logins map[string]fetch.Login
 	// AllowHTTP lets keys be fetched without TLS from other hosts than loopback.
 	AllowHTTP bool
 
@@ -123,7 +124,7 @@ func (s *Sets) Fetchable(issuer, jwksURI string) error {
 			return err
 		}
 	}
-	_, err := s.o.parseURL(jwksURI)
+	_, err := s.fetcher.client.Check(jwksURI)
 	return err
 }
 

@@ -1,4 +1,4 @@
-package jwks
+package fetch
 
 import (
 	"crypto/tls"
