@@ -8,6 +8,7 @@ import (
 
 	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/revocation"
 )
 
 // Frames reads all frames of r.
@@ -72,6 +73,7 @@ func LoadConsumerBytes(id string) []byte {
 func MetricNames() (names []string, err error) {
 	m := newMetrics("test")
 	m.watch(&Server{instances: &instances{}}, oneIssuer{})
+	m.registry.MustRegister(newRevocationLists(func() []revocation.Status { return []revocation.Status{{URL: "https://lists"}} }))
 	m.refused(time.Now(), "no_token")
 	m.used("key", 1)
 	families, err := m.registry.Gather()

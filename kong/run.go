@@ -48,6 +48,9 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	keys := jwks.New(o.JWKS)
 	defer keys.Close()
 	o.Store.Keys = keys
+	revocations := newRevocations(o.JWKS)
+	defer revocations.Close()
+	o.Store.Revocations = revocations
 	server, store := NewServer(o.Store, version)
 	defer store.Close()
 	listener, err := Listen(socket)
@@ -57,6 +60,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	if counts != nil {
 		server.metrics = counts
 		counts.watch(server, keys)
+		counts.registry.MustRegister(newRevocationLists(revocations.Status))
 		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles, server.instances.keys), o.Store.Log)
 	}
 	if admin != nil {

@@ -23,10 +23,12 @@ type decision struct {
 	consumer   *entry[Consumer] // nil: none
 	unmatched  bool             // one was looked for in vain
 	epoch      uint64           // of consumers, then
-	validity   validity
-	until      int64  // nanoseconds since 1970: cache_ttl, or exp if that is sooner
-	answer     Answer // what is given: one of these two
-	asserted   *asserted
+	// revocations is the generation of the lists that it was held against.
+	revocations uint64
+	validity    validity
+	until       int64  // nanoseconds since 1970: cache_ttl, or exp if that is sooner
+	answer      Answer // what is given: one of these two
+	asserted    *asserted
 }
 
 func (s *Store) good(d *decision, now time.Time) bool {

@@ -29,6 +29,8 @@ type Engine struct {
 	issuers map[string]*issuer
 	minter  *assertion.Signer // nil: upstreams get no assertion
 	replies *replies          // nil: no keys are published
+	// revocations are the lists that verified tokens are held against.
+	revocations []RevocationList
 
 	unidentified Answer // removes every header that the plugin would set
 	aside        Answer // removes those that another plugin has not set
@@ -82,6 +84,8 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 			e.issuers[is.Issuer] = &issuer{Issuer: is, keys: keys}
 		}
 	}
+	lists, errs := s.openRevocations(c)
+	e.revocations, faults = lists, append(faults, errs...)
 	if len(faults) > 0 {
 		e.Close()
 		return nil, errors.Join(faults...)
@@ -94,12 +98,13 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	return e, nil
 }
 
-// Close gives up the issuers' keys. Requests that are being decided are still
+// Close gives up the issuers' keys and the lists of revoked tokens. Requests that are being decided are still
 // decided.
 func (e *Engine) Close() {
 	for _, is := range e.issuers {
 		is.keys.Close()
 	}
+	closeAll(e.revocations)
 }
 
 // Config returns the configuration that e decides under.
@@ -193,7 +198,7 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if e.c.CacheTTL > 0 {
 		k.token = sha256.Sum256(raw)
 		if d := e.s.decisions.get(k); d != nil {
-			if now := e.s.o.Now(); e.s.good(d, now) {
+			if now := e.s.o.Now(); e.s.good(d, now) && d.revocations == e.generation() {
 				e.s.ahead(now, d)
 				return e.accept(ctx, Remembered, d, r, raw, consumers != nil)
 			}
@@ -203,7 +208,11 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if malformed != "" {
 		return Outcome{Refusal: badToken(e.c, malformed)}
 	}
+	generation := e.generation() // before the lists are looked at: they may change then
 	v, out := e.verify(ctx, &t, consumers)
+	if out.Refusal == nil {
+		out.Refusal, out.Fault = e.checkRevoked(ctx, &t, consumers != nil)
+	}
 	if out.Refusal == nil {
 		out.Refusal = checkPolicy(e.c, &t)
 	}
@@ -219,7 +228,7 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if out.Refusal != nil {
 		return out
 	}
-	if e.c.CacheTTL > 0 {
+	if v.revocations = generation; e.c.CacheTTL > 0 && generation != unknownGeneration {
 		exp, hasExp := t.number("exp")
 		if !hasExp {
 			exp = math.Inf(1)

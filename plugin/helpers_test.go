@@ -34,6 +34,7 @@ type world struct {
 	loads       int // of consumers
 	encodings   int
 	used        map[int]int // see Options.Used, by position
+	lists       revocationList
 
 	store *plugin.Store
 	log   strings.Builder
@@ -74,7 +75,7 @@ func (w *world) lookUpIn(t *testing.T, source plugin.CredentialSource, gate func
 	t.Helper()
 	w.store = plugin.NewStore(plugin.Options{
 		Admit: gate, Source: source, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-		Keys: w, Used: func(_ string, position int) { w.change(func() { w.used[position]++ }) },
+		Keys: w, Revocations: &w.lists, Used: func(_ string, position int) { w.change(func() { w.used[position]++ }) },
 		Encode: func(g *plugin.Grant) plugin.Answer {
 			w.mu.Lock()
 			defer w.mu.Unlock()

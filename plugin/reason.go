@@ -32,6 +32,8 @@ const (
 	ReasonNotYetValid         Reason = "not_yet_valid"
 	ReasonInvalidIat          Reason = "invalid_iat"
 	ReasonIssuedInFuture      Reason = "issued_in_the_future"
+	ReasonRevoked             Reason = "revoked"
+	ReasonRevocationUnknown   Reason = "revocation_unknown"
 	ReasonWrongIssuer         Reason = "wrong_issuer"
 	ReasonWrongAudience       Reason = "wrong_audience"
 	ReasonForbiddenClaim      Reason = "forbidden_claim"
@@ -138,6 +140,14 @@ func Reasons() []ReasonMeaning {
 		{
 			ReasonIssuedInFuture, "The token's `iat` lies in the future.",
 			"Compare the clocks of this host and the issuer, or set `leeway`.",
+		},
+		{
+			ReasonRevoked, "An entry of `revoked`, or of a list of `revocations`, names the token.",
+			"Have the client get a new token, if it may.",
+		},
+		{
+			ReasonRevocationUnknown, "A list of `revocations` was never fetched, or its last good copy is too old, and its `on_failure` is `closed`.",
+			"See in the log why it cannot be fetched. `go_jwt_revocation_list_usable` shows which list it is.",
 		},
 		{
 			ReasonWrongIssuer, "The token's `iss` is none of `issuers_allowed`.",

@@ -170,6 +170,21 @@ func noIssuedConsumer(c *schema.Config, claim []string) *Refusal {
 	return unauthorized(c, ReasonUnknownConsumer, "Could not find consumer for claim '"+strings.Join(claim, ".")+"'").at(claim...)
 }
 
+func tokenRevoked(c *schema.Config) *Refusal {
+	return unauthorized(c, ReasonRevoked, "Token revoked")
+}
+
+// revocationUnknown refuses a request of which it cannot be told whether its
+// token is revoked.
+func revocationUnknown() *Refusal {
+	return &Refusal{
+		Status:     http.StatusServiceUnavailable,
+		Body:       messageBody("Revoked tokens cannot be told at the moment"),
+		RetryAfter: "1",
+		Reason:     ReasonRevocationUnknown,
+	}
+}
+
 // insufficientScope tells what would have been enough (RFC 6750 section 3.1).
 func insufficientScope(c *schema.Config) *Refusal {
 	no := &Refusal{

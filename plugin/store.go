@@ -27,6 +27,9 @@ type Options struct {
 	// Keys gives access to the keys of Config.Issuers. Nil: an engine with
 	// issuers cannot be made.
 	Keys KeySets
+	// Revocations gives access to the lists of revoked tokens. Nil: an engine with
+	// any cannot be made.
+	Revocations RevocationLists
 	// Encode renders a grant for whoever carries out the outcome. What it
 	// returns is kept with a cached decision and comes back in Outcome.Answer,
 	// so that a cached decision costs no encoding. It must not be changed.

@@ -30,6 +30,8 @@ type Config struct {
 	ScopesClaim      []string      `json:"scopes_claim"` // path
 	ClaimsRequired   []ClaimRule   `json:"claims_required"`
 	ClaimsForbidden  []string      `json:"claims_forbidden"`
+	Revocations      []Revocation  `json:"revocations"`
+	Revoked          []Revoked     `json:"revoked"`
 	Leeway           float64       `json:"leeway"` // seconds
 	ClaimsToHeaders  []ClaimHeader `json:"claims_to_headers"`
 	HideCredentials  bool          `json:"hide_credentials"`
@@ -89,6 +91,22 @@ func (i *Issuer) PerTenant() []Issuer {
 }
 
 const tenantPlace = "{tenant}"
+
+// Revocation is a list of revoked tokens that is published. It is comparable.
+type Revocation struct {
+	URL       string  `json:"url"`
+	Refresh   float64 `json:"refresh"`    // seconds
+	Stale     float64 `json:"stale"`      // seconds, beyond Refresh
+	OnFailure string  `json:"on_failure"` // closed or open
+}
+
+// Revoked names tokens that are revoked: those of which all that is set holds.
+type Revoked struct {
+	ID           string  `json:"jti"`
+	Issuer       string  `json:"iss"`
+	Subject      string  `json:"sub"`
+	IssuedBefore float64 `json:"issued_before"` // seconds since 1970; 0: not set
+}
 
 // ClaimRule asks for a value of a claim.
 type ClaimRule struct {

@@ -212,6 +212,41 @@ func Fields() []Field {
 			Description: "Names of claims that a token must not have, such as nonce, which ID tokens have and access tokens do not.",
 		},
 		{
+			Name: "revocations", Group: "revocation", Type: Array,
+			Description: "Published lists of revoked tokens. A token that one of them names is refused, though it is verified.",
+			Elements: &Field{Type: Record, Fields: []Field{
+				{
+					Name: "url", Type: String, Required: true, Match: &Pattern{Lua: "^https?://", Go: "^https?://"}, Referenceable: true,
+					Description: "URL of the list, by https, or by http from this host.",
+				},
+				{
+					Name: "refresh", Type: Number, Between: &Range{1, 86400}, Default: 60,
+					Description: "Seconds between one fetch and the next, which costs little where the list has an ETag and has not changed.",
+				},
+				{
+					Name: "stale", Type: Number, Between: &Range{0, 604800}, Default: 3600,
+					Description: "Seconds for which the last good copy is used, beyond refresh, while the list cannot be fetched.",
+				},
+				{
+					Name: "on_failure", Type: String, OneOf: []string{"closed", "open"}, Default: "closed",
+					Description: "What happens when there is no copy that is good: every token is refused with 503, or none is for this list.",
+				},
+			}},
+		},
+		{
+			Name: "revoked", Group: "revocation", Type: Array,
+			Description: "Revoked tokens, written here: those of which all that an entry names holds.",
+			Elements: &Field{Type: Record, Fields: []Field{
+				{Name: "jti", Type: String, Description: "Value of the jti claim."},
+				{Name: "iss", Type: String, Description: "Value of the iss claim."},
+				{Name: "sub", Type: String, Description: "Value of the sub claim."},
+				{
+					Name: "issued_before", Type: Number, Between: &Range{1, 99999999999},
+					Description: "Seconds since 1970: only tokens whose iat is earlier, and those without one.",
+				},
+			}},
+		},
+		{
 			Name: "leeway", Group: "claims", Type: Number, Between: &Range{0, 300}, Required: true,
 			Default:     0,
 			Description: "Seconds by which clocks may differ when exp, nbf and, of an issuer's token, iat are verified.",

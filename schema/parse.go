@@ -230,6 +230,11 @@ func (c *Config) check() error {
 		}
 	}
 	errs = append(errs, c.checkIssuers()...)
+	for i, r := range c.Revoked {
+		if r == (Revoked{}) {
+			errs = append(errs, fault(fmt.Sprintf("config.revoked[%d]", i+1), "names nothing"))
+		}
+	}
 	for i, h := range c.ClaimsToHeaders {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
 		if reserved(h.Header) {

@@ -67,6 +67,7 @@ func Groups() []Group {
 		{"credentials", "Credentials in the configuration", "For callers who are kept beside the plugin instead of in jwt_secrets."},
 		{"issuers", "Identity providers", "For tokens of Keycloak, Auth0, Entra ID and others that publish their keys."},
 		{"claims", "What a token must hold", "For services that ask for an audience, scopes, or values of claims."},
+		{"revocation", "Revoked tokens", "For those who must be able to turn away a token before it expires."},
 		{"upstream", "What the upstream gets", "For services that want to know more of the caller than Kong's identity headers tell, or must not see the token."},
 		{"assertion", "A signed identity for services", "For services that verify who called, so that who reaches them past the gateway gets nowhere (see services.md)."},
 		{"operations", "Running it", "For those who watch over the gateway: caching, logging, moving live traffic over."},

@@ -63,7 +63,7 @@ func TestParseTakesEveryField(t *testing.T) {
 			"consumer_claim":["a","b"],"consumer_by":"custom_id","consumer_optional":true,"type":"at+jwt"},
 			{"issuer":"https://{tenant}.c","tenants":["t"],"jwks":"{}","consumer_claims":[["a","b"],["c"]]}],
 		"audience_required":["x"],"issuers_allowed":["y"],"scopes_required":["r w","a"],"scopes_claim":["scp"],
-		"claims_required":[{"claim":["role"],"value":"admin"}],"claims_forbidden":["nonce"],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
+		"claims_required":[{"claim":["role"],"value":"admin"}],"claims_forbidden":["nonce"],"revocations":[{"url":"https://r"}],"revoked":[{"iss":"i","issued_before":9}],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
 		"hide_credentials":true,"share_token":false,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true}`)
 	want := &schema.Config{
 		URIParamNames: []string{"a", "b"}, CookieNames: []string{"c"}, HeaderNames: []string{}, KeyClaimName: "kid", SecretIsBase64: true,
@@ -86,6 +86,8 @@ func TestParseTakesEveryField(t *testing.T) {
 		AudienceRequired: []string{"x"}, IssuersAllowed: []string{"y"}, ScopesRequired: []string{"r w", "a"}, ScopesClaim: []string{"scp"},
 		ClaimsRequired:  []schema.ClaimRule{{Claim: []string{"role"}, Value: "admin", Match: "equals"}},
 		ClaimsForbidden: []string{"nonce"},
+		Revocations:     []schema.Revocation{{URL: "https://r", Refresh: 60, Stale: 3600, OnFailure: "closed"}},
+		Revoked:         []schema.Revoked{{Issuer: "i", IssuedBefore: 9}},
 		ClaimsToHeaders: []schema.ClaimHeader{{Header: "X-User", Claim: []string{"sub"}, Values: "comma"}},
 		Leeway:          5, HideCredentials: true, GroupsClaim: []string{"groups"}, AnonymousOn: []string{"missing"}, Shadow: true, LogSerialize: true,
 	}
@@ -136,9 +138,14 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		`{"claims_to_headers":[{"header":"X","claim":["a"]},{"header":"x","claim":["b"]}]}`:          "config.claims_to_headers[2].header: another claim goes into the same header",
 		`{"claims_to_headers":[{"header":"X","claim":[]}]}`:                                          "config.claims_to_headers[1].claim: length must be at least 1",
 		`{"claims_required":[{"claim":["a"]}]}`:                                                      "config.claims_required[1].value: required field missing",
-		`{"leeway":301}`:                                                                             "config.leeway: value should be between 0 and 300",
-		`{"anonymous_on":[]}`:                                                                        "config.anonymous_on: length must be at least 1",
-		`{"scopes_claim":[]}`:                                                                        "config.scopes_claim: length must be at least 1",
+		`{"revoked":[{"jti":"1"},{}]}`:                                                               "config.revoked[2]: names nothing",
+		`{"revoked":[{"aud":"a"}]}`:                                                                  `config.revoked[1]: unknown field "aud"`,
+		`{"revocations":[{"refresh":5}]}`:                                                            "config.revocations[1].url: required field missing",
+		`{"revocations":[{"url":"ftp://a"}]}`:                                                        "config.revocations[1].url: invalid value: must match ^https?://",
+		`{"revocations":[{"url":"https://a","on_failure":"ignore"}]}`:                                "config.revocations[1].on_failure: expected one of: closed, open",
+		`{"leeway":301}`:      "config.leeway: value should be between 0 and 300",
+		`{"anonymous_on":[]}`: "config.anonymous_on: length must be at least 1",
+		`{"scopes_claim":[]}`: "config.scopes_claim: length must be at least 1",
 	} {
 		t.Run(config, func(t *testing.T) {
 			if _, got := parse(t, config); got != want {

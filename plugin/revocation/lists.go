@@ -1,0 +1,155 @@
+// Package revocation keeps lists of revoked tokens that are published, and tells
+// whether a token is in them.
+package revocation
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/fetch"
+	"kong-go-jwt/schema"
+)
+
+// Options say how lists are fetched. Client must be set.
+type Options struct {
+	Client *fetch.Client // its MaxBytes bounds a list
+	// Timeout bounds a fetch. 0: 30 seconds.
+	Timeout time.Duration
+	// MaxEntries is how many a list may have. 0: 2,000,000.
+	MaxEntries int
+
+	Now func() time.Time // nil: [time.Now]
+	Log *slog.Logger     // nil: nothing is logged
+}
+
+// Lists are the lists in use. It is safe for concurrent use.
+type Lists struct {
+	o       Options
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	open   map[schema.Revocation]*list
+	closed bool
+}
+
+var _ plugin.RevocationLists = (*Lists)(nil)
+
+// New returns lists, of which none is open yet. Close must be called when they
+// are done with.
+func New(o Options) *Lists {
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.MaxEntries <= 0 {
+		o.MaxEntries = 2_000_000
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Lists{o: o, open: make(map[schema.Revocation]*list)}
+}
+
+// Open implements [plugin.RevocationLists].
+func (s *Lists) Open(r schema.Revocation) (plugin.RevocationList, error) {
+	u, err := s.o.Client.Check(r.URL)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // says it all
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shared := s.open[r]
+	if shared == nil {
+		shared = newList(&s.o, r, fetch.Where(u))
+		s.open[r] = shared
+		ctx, stop := context.WithCancel(context.Background())
+		shared.stop = stop
+		if s.closed {
+			stop()
+		}
+		s.running.Go(func() { shared.run(ctx) })
+	}
+	shared.users++
+	return &opened{list: shared, lists: s}, nil
+}
+
+// Fixed implements [plugin.RevocationLists].
+func (s *Lists) Fixed(entries []schema.Revoked) plugin.RevocationList {
+	x, err := fixed(entries)
+	return constant{x, err}
+}
+
+// constant is a list that stays as it is.
+type constant struct {
+	index *index
+	err   error
+}
+
+// Revoked implements [plugin.RevocationList].
+func (c constant) Revoked(_ context.Context, t *plugin.TokenName) (bool, error) {
+	if c.err != nil {
+		return false, c.err
+	}
+	return c.index.revoked(t), nil
+}
+
+// Generation implements [plugin.RevocationList].
+func (constant) Generation() uint64 { return 1 }
+
+// Close implements [plugin.RevocationList].
+func (constant) Close() {}
+
+// opened is a list as one of its users sees it.
+type opened struct {
+	*list
+	lists *Lists
+	once  sync.Once
+}
+
+// Close implements [plugin.RevocationList].
+func (o *opened) Close() { o.once.Do(func() { o.lists.release(o.list) }) }
+
+func (s *Lists) release(shared *list) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if shared.users--; shared.users == 0 {
+		shared.stop()
+		delete(s.open, shared.from)
+	}
+}
+
+// Close stops all fetching, and waits until it has.
+func (s *Lists) Close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, shared := range s.open {
+		shared.stop()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+}
+
+// Status is what can be told of a list.
+type Status struct {
+	URL     string // without its query
+	Usable  bool   // it was fetched, and is not too old
+	Age     time.Duration
+	Entries int
+}
+
+// Status tells of each list in use. Age is that since it was last fetched, or
+// seen to be unchanged; 0 if it never was.
+func (s *Lists) Status() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Status, 0, len(s.open))
+	for _, l := range s.open {
+		all = append(all, l.status())
+	}
+	return all
+}
