@@ -6,8 +6,9 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
 FUZZTIME ?= 10s
 SOAKTIME ?= 30m
 FLOOD ?= 1000000
+CONFIG ?= lambda/go-jwt.yml
 
-.PHONY: run test lint fuzz bench soak image build help
+.PHONY: run test lint fuzz bench soak image lambda build help
 
 run: build ## serve kong/verified.yml by the embedded gateway, with the plugin in it
 	bin/gateway -config kong/verified.yml -plugin bin/go-jwt -nginx-include auto -demo
@@ -53,6 +54,15 @@ soak: build ## keep it under load and faults for SOAKTIME (30m), checking every 
 
 image: ## build the Docker image
 	docker build -t kong-go-jwt .
+
+lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (lambda/go-jwt.yml) in them, into bin/
+	go build -o bin/build-lambda-zip github.com/aws/aws-lambda-go/cmd/build-lambda-zip
+	@set -e; for arch in arm64 amd64; do \
+		mkdir -p bin/lambda/$$arch; \
+		GOOS=linux GOARCH=$$arch $(BUILD) -tags lambda.norpc -o bin/lambda/$$arch/bootstrap ./lambda; \
+		cp "$(CONFIG)" bin/lambda/$$arch/go-jwt.yml; \
+		(cd bin/lambda/$$arch; ../../build-lambda-zip -o ../../go-jwt-lambda-$$arch.zip bootstrap go-jwt.yml); \
+	done
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:

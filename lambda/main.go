@@ -7,8 +7,10 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
 func main() {
@@ -17,6 +19,10 @@ func main() {
 	if err != nil {
 		log.Error("cannot start: every request of this authorizer is answered 500", "why", err.Error())
 		os.Exit(1)
+	}
+	if lambdacontext.MaxConcurrency() == 1 {
+		// Threads that hand an event to each other take a third more processor time.
+		runtime.GOMAXPROCS(1)
 	}
 	slog.SetDefault(log) // what the library tells of errors that are answers here
 	slog.SetLogLoggerLevel(slog.LevelDebug)

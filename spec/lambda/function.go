@@ -166,6 +166,20 @@ func (f *Function) MaxRSS() (int, error) {
 	return 0, errors.New("no VmHWM")
 }
 
+// CPU is the processor time that the process has taken, in steps of 10 ms.
+func (f *Function) CPU() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The fields from the third on, after the name in parentheses.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const utime, stime, tick = 11, 12, 10 * time.Millisecond
+	user, err1 := strconv.Atoi(fields[utime])
+	system, err2 := strconv.Atoi(fields[stime])
+	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+}
+
 // Close ends the process.
 func (f *Function) Close() {
 	f.cmd.Process.Kill()

@@ -5,6 +5,7 @@ package oidc
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -36,7 +37,7 @@ type Provider struct {
 
 // Key is a signing key that the provider publishes, or did.
 type Key struct {
-	ID, Algorithm string // RS256 or ES256
+	ID, Algorithm string // RS256, ES256 or EdDSA
 	private       crypto.Signer
 }
 
@@ -56,9 +57,12 @@ func (p *Provider) WriteCA(file string) error {
 func (p *Provider) Add(id, algorithm string) (*Key, error) {
 	k := &Key{ID: id, Algorithm: algorithm}
 	var err error
-	if algorithm == "ES256" {
+	switch algorithm {
+	case "ES256":
 		k.private, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	} else {
+	case "EdDSA":
+		_, k.private, err = ed25519.GenerateKey(rand.Reader)
+	default:
 		k.private, err = rsa.GenerateKey(rand.Reader, 2048)
 	}
 	p.mu.Lock()
@@ -140,6 +144,8 @@ func (k *Key) jwk() map[string]any {
 	switch public := k.private.Public().(type) {
 	case *rsa.PublicKey:
 		maps.Copy(jwk, map[string]any{"kty": "RSA", "n": b64(public.N.Bytes()), "e": b64(big.NewInt(int64(public.E)).Bytes())})
+	case ed25519.PublicKey:
+		maps.Copy(jwk, map[string]any{"kty": "OKP", "crv": "Ed25519", "x": b64(public)})
 	case *ecdsa.PublicKey:
 		const size = 32
 		point, err := public.Bytes() // 4, x, y
@@ -175,6 +181,8 @@ func (p *Provider) Token(k *Key, claims, header map[string]any) (string, error) 
 	case *rsa.PrivateKey:
 		signature, err := rsa.SignPKCS1v15(rand.Reader, private, crypto.SHA256, digest[:])
 		return signed + "." + b64(signature), err
+	case ed25519.PrivateKey:
+		return signed + "." + b64(ed25519.Sign(private, []byte(signed))), nil
 	case *ecdsa.PrivateKey:
 		r, s, err := ecdsa.Sign(rand.Reader, private, digest[:])
 		if err != nil {
