@@ -30,8 +30,8 @@ func (cr *Credential) CheckKey(secretIsBase64 bool) (weak bool, err error) {
 	return v.weak(), nil
 }
 
-// keyField is the field of a configured credential that holds its key.
-func keyField(algorithm string) string {
+// KeyField is the field of a configured credential that holds its key.
+func KeyField(algorithm string) string {
 	if strings.HasPrefix(algorithm, "HS") {
 		return "secret"
 	}

@@ -62,7 +62,7 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 			Secret: cr.Secret, PublicKey: cr.PublicKey, ConsumerID: cr.Consumer,
 		}}
 		if _, err := k.verifier(c.SecretIsBase64); err != nil {
-			path := fmt.Sprintf("config.credentials[%d].%s", i+1, keyField(cr.Algorithm))
+			path := fmt.Sprintf("config.credentials[%d].%s", i+1, KeyField(cr.Algorithm))
 			faults = append(faults, &schema.FieldError{Path: path, Problem: err.Error()})
 		}
 		k.position = i + 1

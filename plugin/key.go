@@ -76,9 +76,24 @@ func newPublicKeyVerifier(algorithm string, key any) (*verifier, error) {
 		fit, method = algorithm == "EdDSA", ed448Method{}
 	}
 	if !fit {
-		return nil, fmt.Errorf("key of type %T is not fit for algorithm %s", key, algorithm)
+		return nil, fmt.Errorf("key of type %s is not fit for algorithm %s", keyType(key), algorithm)
 	}
 	return &verifier{method: method, key: key}, nil
+}
+
+// keyType is what a key is, in words.
+func keyType(key any) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return "RSA"
+	case *ecdsa.PublicKey:
+		return "EC " + k.Curve.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	case ed448.PublicKey:
+		return "Ed448"
+	}
+	return "unknown"
 }
 
 // quick tells whether verifying takes a few microseconds, not a hundred times

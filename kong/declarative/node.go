@@ -326,9 +326,8 @@ func (n *Node) At(path string) *Node {
 	return n
 }
 
-// Unknown tells whether the text is filled in by others before the plugin sees
-// it: a reference into one of Kong's vaults, or a variable of decK's.
-func (n *Node) Unknown() bool {
-	text := n.Text()
-	return strings.HasPrefix(text, "{vault://") || strings.Contains(text, "${{")
-}
+// IsReference tells whether the text refers to a secret in one of Kong's vaults.
+func (n *Node) IsReference() bool { return strings.HasPrefix(n.Text(), "{vault://") }
+
+// IsVariable tells whether decK fills the text in.
+func (n *Node) IsVariable() bool { return strings.Contains(n.Text(), "${{") }
