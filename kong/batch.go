@@ -224,11 +224,11 @@ func (b *batch) end(sequence uint64) {
 	b.bytes = wire.AppendReturn(append(b.bytes, 0, 0, 0, 0), sequence)
 }
 
-// exit ends the request with an answer to the client. Kong answers nothing to it
+// encodeExit encodes the call that ends the request with an answer to the client. Kong answers nothing to it
 // and closes the connection.
-func (b *batch) exit(r *plugin.Reply) {
-	b.bytes = wire.AppendStringFrame(b.bytes, "kong.response.exit")
-	b.bytes = wire.AppendFrame(b.bytes, func(b []byte) []byte {
+func encodeExit(r *plugin.Reply) []byte {
+	exit := wire.AppendStringFrame(nil, "kong.response.exit")
+	return wire.AppendFrame(exit, func(b []byte) []byte {
 		b = wire.AppendVarint(b, 1, uint64(r.Status))
 		b = wire.AppendText(b, 2, r.Body)
 		return wire.AppendMessage(b, 3, func(b []byte) []byte {

@@ -51,11 +51,7 @@ func AnswerBytes(g *plugin.Grant, remove bool, more ...string) (b []byte, calls 
 	return out.bytes, out.calls
 }
 
-func ExitBytes(r *plugin.Refusal) []byte {
-	var b batch
-	b.exit(r.Reply())
-	return b.bytes
-}
+func ExitBytes(r *plugin.Refusal) []byte { return r.Encoded(encodeExit) }
 
 func EndBytes(sequence uint64) []byte {
 	var b batch

@@ -82,9 +82,11 @@ type loop struct {
 	waiters  chan struct{} // see descriptor
 
 	workers map[int32]*worker // by process id
-	owing   int               // workers that owe something
-	owed    int               // connections on which something is owed
-	each    time.Duration     // see pause
+	// newcomers is the worker of connections of which it is not yet known; see know.
+	newcomers *worker
+	owing     int           // workers that owe something
+	owed      int           // connections on which something is owed
+	each      time.Duration // see pause
 
 	mu    sync.Mutex
 	tasks []func() // to be done on the loop's thread
@@ -99,6 +101,7 @@ type served struct {
 	owed    bool // Kong will send something without being asked for more
 	retired bool // half-closed: what still comes is not served
 	worker  *worker
+	known   bool // a call has come before
 }
 
 // worker is a process of Kong.
@@ -119,7 +122,7 @@ func newLoop(ctx context.Context, s *Server, listener int, waiters chan struct{}
 	}
 	o := &loop{
 		ctx: ctx, server: s, poll: poll, listener: listener, wake: wake, waiters: waiters,
-		open: make(map[int32]*served), workers: make(map[int32]*worker), each: pauseStart,
+		open: make(map[int32]*served), workers: make(map[int32]*worker), newcomers: new(worker), each: pauseStart,
 	}
 	return o, errors.Join(o.watch(wake, unix.EPOLLIN), o.listen())
 }
@@ -240,7 +243,10 @@ func (o *loop) learn(ready int) {
 
 // account keeps count of what is owed after c was served.
 func (o *loop) account(c *served) {
-	owed := (c.waiting || c.skip > 0) && o.open[c.fd] == c
+	o.owe(c, (c.waiting || c.skip > 0) && o.open[c.fd] == c)
+}
+
+func (o *loop) owe(c *served, owed bool) {
 	if owed == c.owed {
 		return
 	}
@@ -270,35 +276,58 @@ func (o *loop) work() {
 	}
 }
 
+// accept accepts the connections that wait, and reads from them: a worker writes
+// its call as soon as it has connected.
 func (o *loop) accept() {
-	fd, _, err := unix.Accept4(o.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	if err != nil {
-		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ECONNABORTED) && !errors.Is(err, unix.EINTR) {
-			o.server.closed.log(o.server.log, "accepting a connection", err)
+	const atOnce = 64 // then the others are served
+	for range atOnce {
+		fd, _, err := unix.Accept4(o.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return
+		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
+		case err != nil:
+			o.server.faults.log(o.server.log, "accepting a connection", err)
 			o.rest()
+			return
+		default:
+			o.take(fd)
 		}
-		return
 	}
-	c := &served{fd: int32(fd)}
+}
+
+// take serves a connection from now on.
+func (o *loop) take(fd int) {
+	c := &served{fd: int32(fd), worker: o.newcomers}
 	c.session = session{server: o.server, conn: descriptor{fd, o.waiters}, mustNot: true}
 	c.in.R = arrived(fd)
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
-		o.server.closed.log(o.server.log, "accepting a connection", err)
+		o.server.faults.log(o.server.log, "accepting a connection", err)
 		_ = unix.Close(fd)
 		return
 	}
-	var id int32
-	if peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-		id = peer.Pid
-	}
-	c.worker = o.workers[id]
-	if c.worker == nil {
-		c.worker = &worker{id: id}
-		o.workers[id] = c.worker
-	}
-	c.worker.conns++
+	o.newcomers.conns++
 	o.server.conns.Add(1)
 	o.open[c.fd] = c
+	o.readable(c)
+}
+
+// know finds out to which worker a connection belongs. That is a system call, and
+// not worth it for a connection that a refusal ends after its first event.
+func (o *loop) know(c *served) {
+	var id int32
+	if peer, err := unix.GetsockoptUcred(int(c.fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+		id = peer.Pid
+	}
+	w := o.workers[id]
+	if w == nil {
+		w = &worker{id: id}
+		o.workers[id] = w
+	}
+	o.owe(c, false) // until it is accounted for
+	c.worker.conns--
+	c.worker = w
+	w.conns++
 }
 
 // rest does not listen for a moment: out of descriptors, or of memory, the loop
@@ -323,7 +352,7 @@ func (o *loop) close(c *served) {
 	delete(o.open, c.fd)
 	o.server.conns.Add(-1)
 	o.account(c)
-	if c.worker.conns--; c.worker.conns == 0 {
+	if c.worker.conns--; c.worker.conns == 0 && c.worker != o.newcomers {
 		delete(o.workers, c.worker.id)
 	}
 	_ = unix.Close(int(c.fd))
@@ -341,6 +370,9 @@ func (o *loop) end(c *served, err error) {
 // that was.
 func (o *loop) readable(c *served) {
 	err := c.in.Fill(1)
+	if err == nil && c.in.Empty() {
+		return // nothing has come yet
+	}
 	if errors.Is(err, io.EOF) && !c.retired && c.in.Partial() {
 		err = io.ErrUnexpectedEOF
 	}
@@ -376,6 +408,10 @@ func (o *loop) advance(c *served) error {
 			if frame == nil || err != nil {
 				return err
 			}
+			if c.known && c.worker == o.newcomers {
+				o.know(c)
+			}
+			c.known = true
 			isEvent, err := c.beginSafely(frame)
 			if err != nil {
 				return err

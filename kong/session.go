@@ -347,7 +347,7 @@ func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 	if log != nil {
 		s.out.serialize(log)
 	}
-	return s.leave(r.Reply())
+	return s.leave(r.Encoded(encodeExit))
 }
 
 // reply ends the request with an answer to the client who is not refused.
@@ -355,16 +355,16 @@ func (s *session) reply(o *plugin.Outcome) error {
 	s.answered = true
 	defer s.server.metrics.allowed(s.began, o)
 	s.out.bytes, s.out.calls = s.out.bytes[:0], 0
-	return s.leave(o.Reply)
+	return s.leave(encodeExit(o.Reply))
 }
 
-// leave ends the request with an answer to the client, behind the calls that are
+// leave ends the request with an answer to the client (encodeExit), behind the calls that are
 // in the batch already. Kong closes the connection then. If it may still be
 // writing before it does, the session must go on until that has come, since a
 // write that fails would end the request with 500.
-func (s *session) leave(r *plugin.Reply) error {
+func (s *session) leave(exit []byte) error {
 	s.carry(&s.out)
-	s.out.exit(r)
+	s.out.bytes = append(s.out.bytes, exit...)
 	if err := s.write(s.out.bytes); err != nil {
 		return err
 	}

@@ -37,9 +37,9 @@ func (e *Engine) candidates(ctx context.Context, key string, wait bool) ([]*entr
 // signature. Each is used with its own algorithm alone. With a refusal in the
 // outcome, there is none.
 func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential], t *token, wait bool) (*entry[knownCredential], Outcome) {
-	no, warning := noCredential(e.c), error(nil)
+	no, warning := e.no.noCredential, error(nil)
 	if len(candidates) > 0 {
-		no = invalidAlgorithm(e.c)
+		no = e.no.invalidAlgorithm
 	}
 	for _, credential := range candidates {
 		if t.alg != credential.value.Algorithm {
@@ -47,7 +47,7 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		}
 		verifier, err := credential.value.verifier(e.c.SecretIsBase64)
 		if err != nil {
-			no, warning = invalidKey(e.c), fmt.Errorf("credential %s with key %q cannot be used: %w", credential.value.ID, credential.value.Key, err)
+			no, warning = e.no.invalidKey, fmt.Errorf("credential %s with key %q cannot be used: %w", credential.value.ID, credential.value.Key, err)
 			continue
 		}
 		if !wait && !verifier.quick() {
@@ -60,7 +60,7 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		case good:
 			return credential, Outcome{}
 		}
-		no = invalidSignature(e.c)
+		no = e.no.invalidSignature
 	}
 	return nil, Outcome{Refusal: no, Warning: warning}
 }

@@ -24,6 +24,7 @@ type Engine struct {
 	c       *schema.Config
 	s       *Store
 	id      uint64
+	no      *refusals
 	guarded []string // the headers that a client must not be able to forge
 	own     map[string][]*entry[knownCredential]
 	issuers map[string]*issuer
@@ -51,6 +52,7 @@ type guest struct {
 func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	e := &Engine{
 		c: c, s: s, id: s.engines.Add(1),
+		no:      newRefusals(c),
 		guarded: GuardedHeaders(c),
 		own:     make(map[string][]*entry[knownCredential], len(c.Credentials)),
 		issuers: make(map[string]*issuer, len(c.Issuers)),
@@ -145,7 +147,7 @@ var errMustWait = errors.New("must wait")
 
 func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
 	if e.c.GuardHeaders && connectionNames(r.Connection, e.guarded) {
-		return Outcome{Refusal: connectionNamesIdentity()}
+		return Outcome{Refusal: e.no.connectionHeader}
 	}
 	preflight := !e.c.RunOnPreflight && string(r.Method) == "OPTIONS"
 	if r.HasCredential && (preflight || e.c.Anonymous != "") {
@@ -190,7 +192,7 @@ func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
 
 // authenticate decides by the request's token alone.
 func (e *Engine) authenticate(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
-	raw, no := findToken(e.c, r)
+	raw, no := findToken(e.c, e.no, r)
 	if no != nil {
 		return Outcome{Refusal: no}
 	}
@@ -206,7 +208,7 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	}
 	t, malformed := parseToken(raw)
 	if malformed != "" {
-		return Outcome{Refusal: badToken(e.c, malformed)}
+		return Outcome{Refusal: e.no.malformed[malformed]}
 	}
 	generation := e.generation() // before the lists are looked at: they may change then
 	v, out := e.verify(ctx, &t, consumers)
@@ -298,11 +300,11 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no, facts: f} }
 	claim := t.key(e.c.KeyClaimName)
 	if claim == nil {
-		return refused(noKeyClaim(e.c))
+		return refused(e.no.noKeyClaim)
 	}
 	key, _ := claim.(string)
 	if key == "" { // or no string
-		return refused(invalidKeyClaim(e.c))
+		return refused(e.no.invalidKeyClaim)
 	}
 	candidates, err := e.candidates(ctx, key, consumers != nil)
 	if err != nil {

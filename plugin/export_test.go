@@ -10,13 +10,13 @@ import (
 // FindToken, ParseToken and ParsePublicKey open the parts to tests that hostile
 // input reaches first.
 func FindToken(c *schema.Config, r *Request) (string, *Refusal) {
-	token, no := findToken(c, r)
+	token, no := findToken(c, newRefusals(c), r)
 	return string(token), no
 }
 
 func ParseToken(raw []byte) (signed string, signature []byte, malformed string) {
 	t, malformed := parseToken(raw)
-	return t.signed, t.signature, malformed
+	return string(t.signed), t.signature, malformed
 }
 
 func ParsePublicKey(text []byte) (any, error) { return parsePublicKey(text) }

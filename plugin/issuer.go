@@ -43,7 +43,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 		return refused(invalidType(e.c))
 	}
 	if !slices.Contains(is.Algorithms, t.alg) {
-		return refused(invalidAlgorithm(e.c))
+		return refused(e.no.invalidAlgorithm)
 	}
 	keyID, ok := t.header["kid"].(string)
 	if !ok && t.header["kid"] != nil {
@@ -66,7 +66,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	case tried == 0:
 		return refused(unknownKey(e.c))
 	case key == nil:
-		return refused(invalidSignature(e.c))
+		return refused(e.no.invalidSignature)
 	}
 	f.keyID, f.claims = key.KeyID, t.claims
 	v := &verified{decision: decision{key: key}}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"kong-go-jwt/schema"
 )
@@ -27,6 +28,19 @@ type Refusal struct {
 	Claim string
 	// MissedBy is by how many seconds exp, nbf or iat was missed; nil: none was.
 	MissedBy *float64
+
+	encoded atomic.Pointer[[]byte]
+}
+
+// Encoded returns what encode makes of r's reply. It is made once for each r, by the
+// first caller's encode; it must not be changed.
+func (r *Refusal) Encoded(encode func(*Reply) []byte) []byte {
+	if b := r.encoded.Load(); b != nil {
+		return *b
+	}
+	b := encode(r.Reply())
+	r.encoded.Store(&b)
+	return b
 }
 
 // Reply returns r as what is sent.
@@ -96,48 +110,47 @@ func jsonBody(fields map[string]string) []byte {
 	return body
 }
 
-func noToken(c *schema.Config) *Refusal {
-	return &Refusal{
-		Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
-		WWWAuthenticate: challenge(c, ""), Reason: ReasonNoToken,
+// refusals are those that are the same for every request under a configuration.
+// They are made, and encoded, once: a flood of bad tokens shall cost little.
+type refusals struct {
+	connectionHeader    *Refusal
+	noToken             *Refusal
+	multipleTokens      *Refusal
+	unrecognizableToken *Refusal
+	noKeyClaim          *Refusal
+	invalidKeyClaim     *Refusal
+	noCredential        *Refusal
+	invalidAlgorithm    *Refusal
+	invalidKey          *Refusal
+	invalidSignature    *Refusal
+	malformed           map[string]*Refusal // by what is wrong, in the words of token.go
+}
+
+func newRefusals(c *schema.Config) *refusals {
+	r := &refusals{
+		connectionHeader: &Refusal{
+			Status: http.StatusBadRequest,
+			Body:   messageBody("Connection header names an identity header"),
+			Reason: ReasonConnectionHeader,
+		},
+		noToken: &Refusal{
+			Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
+			WWWAuthenticate: challenge(c, ""), Reason: ReasonNoToken,
+		},
+		multipleTokens:      unauthorized(c, ReasonMultipleTokens, "Multiple tokens provided"),
+		unrecognizableToken: unauthorized(c, ReasonUnrecognizableToken, "Unrecognizable token"),
+		noKeyClaim:          unauthorized(c, ReasonNoKeyClaim, "No mandatory '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName),
+		invalidKeyClaim:     unauthorized(c, ReasonInvalidKeyClaim, "Invalid '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName),
+		noCredential:        unauthorized(c, ReasonUnknownCredential, "No credentials found for given '"+c.KeyClaimName+"'"),
+		invalidAlgorithm:    unauthorized(c, ReasonInvalidAlgorithm, "Invalid algorithm"),
+		invalidKey:          unauthorized(c, ReasonInvalidKey, "Invalid key/secret"),
+		invalidSignature:    unauthorized(c, ReasonInvalidSignature, "Invalid signature"),
+		malformed:           map[string]*Refusal{},
 	}
-}
-
-func multipleTokens(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonMultipleTokens, "Multiple tokens provided")
-}
-
-func unrecognizableToken(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonUnrecognizableToken, "Unrecognizable token")
-}
-
-// badToken takes one of the malformed… texts of token.go.
-func badToken(c *schema.Config, what string) *Refusal {
-	return unauthorized(c, ReasonMalformedToken, "Bad token; "+what)
-}
-
-func noKeyClaim(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonNoKeyClaim, "No mandatory '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName)
-}
-
-func invalidKeyClaim(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonInvalidKeyClaim, "Invalid '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName)
-}
-
-func noCredential(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonUnknownCredential, "No credentials found for given '"+c.KeyClaimName+"'")
-}
-
-func invalidAlgorithm(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonInvalidAlgorithm, "Invalid algorithm")
-}
-
-func invalidKey(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonInvalidKey, "Invalid key/secret")
-}
-
-func invalidSignature(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonInvalidSignature, "Invalid signature")
+	for _, what := range []string{malformedJSON, malformedAlg, malformedClaims, malformedSignature, malformedCrit} {
+		r.malformed[what] = unauthorized(c, ReasonMalformedToken, "Bad token; "+what)
+	}
+	return r
 }
 
 func invalidClaims(c *schema.Config, faults *claimFaults) *Refusal {
@@ -210,14 +223,6 @@ func noAnonymous(c *schema.Config) *Refusal {
 		Status: http.StatusInternalServerError,
 		Body:   messageBody("anonymous consumer " + c.Anonymous + " is configured but doesn't exist"),
 		Reason: ReasonUnknownAnonymous,
-	}
-}
-
-func connectionNamesIdentity() *Refusal {
-	return &Refusal{
-		Status: http.StatusBadRequest,
-		Body:   messageBody("Connection header names an identity header"),
-		Reason: ReasonConnectionHeader,
 	}
 }
 

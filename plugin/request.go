@@ -31,7 +31,7 @@ type Request struct {
 // (kong/plugins/jwt/handler.lua): from query parameters, cookies and headers,
 // empty ones passed over, the same token several times counting once.
 // A nil refusal means that token is not empty.
-func findToken(c *schema.Config, r *Request) (token []byte, no *Refusal) {
+func findToken(c *schema.Config, refused *refusals, r *Request) (token []byte, no *Refusal) {
 	var found tokens
 	if len(c.URIParamNames) > 0 && len(r.Query) > 0 {
 		found.fromQuery(r.Query, c.URIParamNames)
@@ -46,11 +46,11 @@ func findToken(c *schema.Config, r *Request) (token []byte, no *Refusal) {
 	}
 	switch {
 	case found.several || found.flag && found.token != nil:
-		return nil, multipleTokens(c)
+		return nil, refused.multipleTokens
 	case found.flag:
-		return nil, unrecognizableToken(c)
+		return nil, refused.unrecognizableToken
 	case found.token == nil:
-		return nil, noToken(c)
+		return nil, refused.noToken
 	}
 	return found.token, nil
 }

@@ -30,7 +30,7 @@ type token struct {
 	header    map[string]any
 	claims    map[string]any
 	alg       string
-	signed    string // what the signature is over: header and payload as sent
+	signed    []byte // what the signature is over: header and payload, a part of what was sent
 	signature []byte
 }
 
@@ -60,7 +60,7 @@ func parseToken(raw []byte) (t token, malformed string) {
 		// (RFC 7515 section 4.1.11).
 		return token{}, malformedCrit
 	}
-	t.signed = string(raw[:len(header)+1+len(claims)])
+	t.signed = raw[:len(header)+1+len(claims)]
 	return t, ""
 }
 
