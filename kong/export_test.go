@@ -131,3 +131,6 @@ func Readiness(now func() time.Time, issuers func() map[string]error) (h http.Ha
 	r := &readiness{now: now, issuers: issuers}
 	return r, r.lookedUp, r.watching
 }
+
+// Connections is how many connections a server has.
+func Connections(s *Server) int64 { return s.conns.Load() }

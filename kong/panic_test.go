@@ -119,25 +119,37 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// A panic refuses the request in which it happens, and harms no other one: none
-// on the same loop, and none that is under way at that time.
-func TestPanicHarmsNoOther(t *testing.T) {
-	log := new(lines)
+// serve runs a server until the test ends.
+func serve(t *testing.T, log io.Writer) (server *kong.Server, socket string) {
+	t.Helper()
 	server, store := kong.NewServer(plugin.Options{
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
 		CredentialTTL: time.Minute, UnknownTTL: time.Minute, LookupTimeout: time.Second,
 		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: 16,
 	}, "test")
-	defer store.Close()
-	socket := filepath.Join(t.TempDir(), "s")
+	socket = filepath.Join(t.TempDir(), "s")
 	listener, err := kong.Listen(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, listener, time.Second) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		store.Close()
+	})
+	return server, socket
+}
 
+// A panic refuses the request in which it happens, and harms no other one: none
+// on the same loop, and none that is under way at that time.
+func TestPanicHarmsNoOther(t *testing.T) {
+	log := new(lines)
+	server, socket := serve(t, log)
 	other := dial(t, socket)
 	good := other.start(`{}`)
 	broken := kong.BrokenInstance(server, good)
@@ -155,9 +167,5 @@ func TestPanicHarmsNoOther(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "msg=panic"); n != 1 { // the second within a second
 		t.Errorf("%d panics in the log, want one:\n%s", n, log)
-	}
-	stop()
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }

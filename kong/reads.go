@@ -28,6 +28,7 @@ type reads struct {
 	headerNames []string // Config.HeaderNames
 	identifying []string // headers whose disguises are removed; nil: none
 	claimed     []string // plugin.ConfiguredHeaders
+	hides       bool     // Config.HideCredentials
 
 	fewDisguises bool   // of claimed, so that all can be removed unseen
 	removals     []byte // of them (appendRemovals)
@@ -47,6 +48,7 @@ func newReads(c *schema.Config) *reads {
 		upstreamPath: bound,
 		credential:   c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
 		headerNames:  c.HeaderNames,
+		hides:        c.HideCredentials,
 	}
 	if c.GuardHeaders {
 		r.identifying = plugin.GuardedHeaders(c)
@@ -100,7 +102,11 @@ func (r *reads) fromHeaders(headers []wire.Header, to *plugin.Request) {
 	}
 	to.Headers = to.Headers[:0]
 	for _, name := range r.headerNames {
-		to.Headers = append(to.Headers, firstValue(headers, name))
+		h := named(headers, name)
+		to.Headers = append(to.Headers, h.Values[0])
+		if r.hides {
+			to.Sent = append(to.Sent, plugin.SentHeader{Name: string(h.Name), More: h.Values[1:]})
+		}
 	}
 	to.Disguised = r.disguised(headers)
 }
@@ -114,15 +120,15 @@ func (r *reads) disguised(headers []wire.Header) (names []string) {
 	return names
 }
 
-// firstValue finds a header as the table of ngx.req.get_headers does: by the
-// name as it is, then in lower case with dashes for underscores.
-func firstValue(headers []wire.Header, name string) []byte {
-	for _, n := range []string{name, strings.ReplaceAll(strings.ToLower(name), "_", "-")} {
+// named finds a header as the table of ngx.req.get_headers does: by the name as
+// it is, then in lower case with dashes for underscores. One that is absent has a nil value.
+func named(headers []wire.Header, name string) wire.Header {
+	for _, n := range []string{name, dashed(name)} {
 		for _, h := range headers {
 			if string(h.Name) == n && len(h.Values) > 0 {
-				return h.Values[0]
+				return h
 			}
 		}
 	}
-	return nil
+	return wire.Header{Name: []byte(name), Values: [][]byte{nil}}
 }

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,8 @@ type session struct {
 	conn   io.Writer
 	in     wire.Reader
 	out    batch
-	skip   int // answers to void calls that have not been read yet
+	skip   int    // answers to void calls that have not been read yet
+	unsent []byte // what Kong did not take at once, when mustNot; nothing else may be done before
 
 	instance  *instance // of the event under way
 	event     wire.EventCall
@@ -48,6 +50,8 @@ var (
 	// there is nothing left to say.
 	errEnded    = errors.New("ended")
 	errMustWait = errors.New("must wait")
+	// errLater is the error of a write that would have to wait.
+	errLater = errors.New("no room at the moment")
 )
 
 func ended(err error) error {
@@ -385,7 +389,14 @@ func (s *session) ask(calls *batch) error {
 }
 
 func (s *session) write(b []byte) error {
-	if _, err := s.conn.Write(b); err != nil {
+	if len(s.unsent) > 0 {
+		s.unsent = append(s.unsent, b...)
+		return nil
+	}
+	switch n, err := s.conn.Write(b); {
+	case errors.Is(err, errLater):
+		s.unsent = bytes.Clone(b[n:])
+	case err != nil:
 		return fmt.Errorf("writing to Kong: %w", err)
 	}
 	return nil

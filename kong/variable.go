@@ -135,6 +135,11 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 		}
 		to.Headers = append(to.Headers, parts[i])
 	}
+	if r.hides {
+		for _, name := range r.headerNames { // as they were sent
+			to.Sent = append(to.Sent, plugin.SentHeader{Name: dashed(name)})
+		}
+	}
 	// Of headers that came without a value, only the edge include tells that they
 	// are not there.
 	absent = by.of.edge && len(parts[5]) == 0

@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -144,5 +145,42 @@ func BenchmarkWrongSignature(b *testing.B) {
 			token[i] = "AB"[token[i]&1] // another one than it was
 			run(b, e, w, requestWith(string(token)), true)
 		})
+	}
+}
+
+// BenchmarkParse is what a request's size costs in each parser that runs on the
+// loop, with the worst input known for it: the time a byte must not grow.
+func BenchmarkParse(b *testing.B) {
+	e, w := benchmark(b, hsCredential(), `{"cookie_names":["jwt","session"],"hide_credentials":true,"anonymous":"id-1","cache_ttl":0}`)
+	for _, tt := range []struct {
+		name string
+		fill string
+		in   func(r *plugin.Request, filler []byte)
+	}{
+		{"query of empty parts", "&", func(r *plugin.Request, f []byte) { r.Query = f }},
+		{"query, escaped", "%6awt=%61&", func(r *plugin.Request, f []byte) { r.Query = f }},
+		{"cookies of commas", ",", func(r *plugin.Request, f []byte) { r.Cookie = f }},
+		{"cookies behind commas", ",jwt=a;", func(r *plugin.Request, f []byte) { r.Cookie = f }},
+		{"cookies without a value", "jwt ;", func(r *plugin.Request, f []byte) { r.Cookie = f }},
+		{"Connection", "x-consumer-ix,", func(r *plugin.Request, f []byte) { r.Connection = f }},
+		{"header of Bearers", "Bearer", func(r *plugin.Request, f []byte) { r.Headers = [][]byte{f} }},
+		{"header of spaces", " ", func(r *plugin.Request, f []byte) { r.Headers = [][]byte{append([]byte("Bearer"), f...)} }},
+		{"token, many claims", `"a":1,`, func(r *plugin.Request, f []byte) {
+			r.Headers = [][]byte{[]byte("Bearer " + w.token(`{`+string(f)+`"iss":"key"}`))}
+		}},
+		{"token, deep", "[", func(r *plugin.Request, f []byte) {
+			r.Headers = [][]byte{[]byte("Bearer " + w.token(`{"iss":"key","a":`+string(f[:min(len(f), 990)])))}
+		}},
+	} {
+		for _, size := range []int{1 << 10, 4 << 10, 16 << 10, 32 << 10} {
+			b.Run(fmt.Sprintf("%s/%dKiB", tt.name, size>>10), func(b *testing.B) {
+				r := &plugin.Request{Method: []byte("GET")}
+				tt.in(r, bytes.Repeat([]byte(tt.fill), size/len(tt.fill)))
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					e.Decide(b.Context(), r, w)
+				}
+			})
+		}
 	}
 }

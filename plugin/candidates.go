@@ -56,7 +56,7 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		good, err := e.s.verifies(ctx, verifier, t)
 		switch {
 		case err != nil:
-			return nil, Outcome{Refusal: Unavailable(), Fault: err}
+			return nil, Outcome{Refusal: busy(), Fault: err}
 		case good:
 			return credential, Outcome{}
 		}

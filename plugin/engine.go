@@ -377,7 +377,13 @@ func (e *Engine) anonymous(ctx context.Context, r *Request, refused *Outcome, co
 
 func (e *Engine) newGuest(consumer *entry[Consumer]) *guest {
 	id := &Identity{Consumer: consumer.value}
-	g := &guest{consumer: consumer, grant: &Grant{Identity: id, Headers: append(id.Headers(), claimHeaders(e.c, nil)...)}}
+	headers := id.Headers()
+	if e.c.GuardHeaders { // nothing tells of an empty one
+		for _, spelling := range Spellings(HeaderAnonymous)[1:] {
+			headers = append(headers, Header{Name: spelling})
+		}
+	}
+	g := &guest{consumer: consumer, grant: &Grant{Identity: id, Headers: append(headers, claimHeaders(e.c, nil)...)}}
 	if e.minter != nil {
 		g.asserted = &asserted{caller: e.caller(id, new(facts)), grant: g.grant}
 	} else {

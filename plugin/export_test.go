@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"kong-go-jwt/schema"
@@ -25,4 +26,23 @@ func ParsePublicKey(text []byte) (any, error) { return parsePublicKey(text) }
 func Turns() (take func(context.Context, time.Duration) (func(), error), n int) {
 	t := newTurns()
 	return t.take, cap(t)
+}
+
+// Hide hides tokens of a query and of a cookie named jwt, and of a header, and
+// returns what is left, and the token that is found in it all the same.
+func Hide(query, cookies, header []byte) (q, c, h []byte, token string) {
+	e := &Engine{c: &schema.Config{URIParamNames: []string{"jwt"}, CookieNames: []string{"jwt"}, HeaderNames: []string{"authorization"}}}
+	hidden := e.hide(&Request{Query: query, Cookie: cookies, Headers: [][]byte{header}})
+	if hidden.Query != nil {
+		query = []byte(*hidden.Query)
+	}
+	for _, changed := range hidden.Headers {
+		if changed.Name == "Cookie" {
+			cookies = []byte(changed.Value)
+		} else {
+			header = []byte(strings.Join(changed.Values, ", "))
+		}
+	}
+	found, _ := findToken(e.c, newRefusals(e.c), &Request{Query: query, Cookie: cookies})
+	return query, cookies, header, string(found)
 }

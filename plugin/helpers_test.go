@@ -226,7 +226,7 @@ func told(g *plugin.Grant) string {
 		s += " " + g.Identity.CredentialKey
 	}
 	for _, h := range g.Headers {
-		if !strings.HasPrefix(h.Name, "X-Con") && !strings.HasPrefix(h.Name, "X-Cred") && h.Name != plugin.HeaderAnonymous {
+		if !strings.HasPrefix(h.Name, "X-Con") && !strings.HasPrefix(h.Name, "X-Cred") && strings.ReplaceAll(h.Name, "_", "-") != plugin.HeaderAnonymous {
 			s += fmt.Sprintf(" %s=%s", h.Name, strings.Join(append(h.Values, h.Value), "|"))
 		}
 	}

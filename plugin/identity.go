@@ -154,7 +154,25 @@ func ConfiguredDisguises(c *schema.Config) (names []string, few bool) {
 }
 
 func looksLike(a, b string) bool {
-	return len(a) == len(b) && strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if alike(a[i]) != alike(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func alike(c byte) byte {
+	switch {
+	case c == '_':
+		return '-'
+	case 'A' <= c && c <= 'Z':
+		return c | 0x20
+	}
+	return c
 }
 
 // connectionNames tells whether a Connection header's value lists one of names.

@@ -53,14 +53,14 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	defer cancel()
 	keys, err := is.keys.Keys(ctx, keyID)
 	if err != nil {
-		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err), facts: f}
+		return nil, Outcome{Refusal: keysUnavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err), facts: f}
 	}
 	if len(keys) == 1 {
 		f.keyID = keys[0].KeyID
 	}
 	key, tried, err := e.verifyingKey(ctx, t, keys)
 	if err != nil {
-		return nil, Outcome{Refusal: Unavailable(), Fault: err}
+		return nil, Outcome{Refusal: busy(), Fault: err}
 	}
 	switch {
 	case tried == 0:
@@ -132,11 +132,12 @@ func typeHolds(t *token, want string) bool {
 }
 
 // checkIssuedClaims verifies the registered claims of an issuer's token, asked
-// for or not: exp must be there, nbf and iat are held against the clock.
+// for or not: exp must be there, nbf too if it is asked for, and what is there of
+// nbf and iat is held against the clock.
 func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, *claimFaults) {
 	issued := *c
 	issued.ClaimsToVerify = []string{"exp"}
-	if t.claims["nbf"] != nil {
+	if t.claims["nbf"] != nil || slices.Contains(c.ClaimsToVerify, "nbf") {
 		issued.ClaimsToVerify = append(issued.ClaimsToVerify, "nbf")
 	}
 	v, faults := checkClaims(&issued, t, now)

@@ -75,6 +75,7 @@ func TestIssuer(t *testing.T) {
 		"expired":                      {``, kid, alice + fmt.Sprintf(`,"exp":%d`, start.Unix()), `401 {"exp":"token expired"}`},
 		"without exp":                  {``, kid, alice + `,"exp":null`, `401 {"exp":"must be a number"}`},
 		"nbf ahead":                    {``, kid, alice + fmt.Sprintf(`,"nbf":%d`, start.Unix()+1), `401 {"nbf":"token not valid yet"}`},
+		"nbf of text":                  {``, kid, alice + `,"nbf":"now"`, `401 {"nbf":"must be a number"}`},
 		"iat ahead":                    {``, kid, alice + fmt.Sprintf(`,"iat":%d`, start.Unix()+1), `401 {"iat":"token issued in the future"}`},
 		"iat is no number":             {``, kid, alice + `,"iat":"now"`, `401 {"iat":"must be a number"}`},
 	} {
@@ -86,6 +87,18 @@ func TestIssuer(t *testing.T) {
 }
 
 // An issuer of each tenant has keys of its own, and nobody else is trusted.
+// claims_to_verify says what a token must have, an issuer's too.
+func TestIssuersNbfMustBeThere(t *testing.T) {
+	w, token := issuing(t)
+	e := w.engine(t, fmt.Sprintf(issuerConfig, "", `,"claims_to_verify":["nbf"]`))
+	for claims, want := range map[string]string{
+		``:                                     `401 {"nbf":"must be a number"}`,
+		fmt.Sprintf(`,"nbf":%d`, start.Unix()): "accepted id-1 alice alice",
+	} {
+		expect(t, w.decide(t, e, token(`,"kid":"k1"`, `,"sub":"alice"`+claims)), want)
+	}
+}
+
 func TestIssuersOfTenants(t *testing.T) {
 	w, token := issuing(t)
 	w.published["https://idp/t1/v2"] = w.published["https://idp"]
@@ -125,7 +138,7 @@ func TestIssuersKeys(t *testing.T) {
 	})
 	expect(t, w.decide(t, e, tok), message(401, "No key found for the token"))
 	w.change(func() { w.down = true })
-	expect(t, w.decide(t, e, tok), message(503, "Credentials cannot be looked up at the moment"))
+	expect(t, w.decide(t, e, tok), message(503, "The issuer's keys cannot be fetched at the moment"))
 }
 
 // A remembered decision asks for its key again when that is due.
@@ -314,7 +327,7 @@ func TestHideCredentials(t *testing.T) {
 	}{
 		"header":             {headers: [2]string{"Bearer " + tok}, want: []plugin.Header{{Name: "authorization"}}},
 		"other header":       {headers: [2]string{"Basic x", "bearer  " + tok}, want: []plugin.Header{{Name: "x-token"}}},
-		"behind other words": {headers: [2]string{"Basic x, Bearer " + tok}, want: []plugin.Header{{Name: "authorization", Value: "Basic x"}}},
+		"behind other words": {headers: [2]string{"Basic x, Bearer " + tok}, want: []plugin.Header{{Name: "authorization", Values: []string{"Basic x"}}}},
 		"query":              {query: "a=%41&jwt=" + tok + "&b=1&&c", wantQuery: "a=%41&b=1&&c"},
 		"query, encoded":     {query: "%6Awt=" + tok + "&b", wantQuery: "b"},
 		"query, twice":       {query: "jwt=" + tok + "&x&jwt=" + tok, wantQuery: "x"},

@@ -228,10 +228,20 @@ func noAnonymous(c *schema.Config) *Refusal {
 
 // Unavailable refuses a request that cannot be decided because credentials or
 // consumers cannot be looked up.
-func Unavailable() *Refusal {
+func Unavailable() *Refusal { return unavailable("Credentials cannot be looked up at the moment") }
+
+// keysUnavailable is the refusal where an issuer's keys cannot be fetched.
+func keysUnavailable() *Refusal {
+	return unavailable("The issuer's keys cannot be fetched at the moment")
+}
+
+// busy is the refusal where too many signatures wait to be verified.
+func busy() *Refusal { return unavailable("Too many tokens to verify at the moment") }
+
+func unavailable(message string) *Refusal {
 	return &Refusal{
 		Status:     http.StatusServiceUnavailable,
-		Body:       messageBody("Credentials cannot be looked up at the moment"),
+		Body:       messageBody(message),
 		RetryAfter: "1",
 		Reason:     ReasonLookupFailed,
 	}

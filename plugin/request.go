@@ -3,6 +3,7 @@ package plugin
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"kong-go-jwt/schema"
 )
@@ -16,6 +17,9 @@ type Request struct {
 	Cookie     []byte   // all Cookie headers, joined by "; "
 	Connection []byte   // all Connection headers, joined by ", "
 	Headers    [][]byte // first value of each of Config.HeaderNames, in their order; nil: absent
+	// Sent tells more of each of Headers, if Config.HideCredentials needs it. Nil:
+	// each was sent once, under the configured name.
+	Sent []SentHeader
 	// Disguised are the names, as spelt, of headers that look like identity
 	// headers but for underscores; see Disguised (the function).
 	Disguised []string
@@ -25,6 +29,12 @@ type Request struct {
 	Target, UpstreamPath []byte
 	// HasCredential tells that another plugin has authenticated the request.
 	HasCredential bool
+}
+
+// SentHeader is how one of Request.Headers was sent.
+type SentHeader struct {
+	Name string
+	More [][]byte // the further values; nil: it was sent once
 }
 
 // findToken returns the request's one token, as Kong's retrieve_tokens does
@@ -76,10 +86,10 @@ func (t *tokens) add(token []byte) {
 // values percent-decoded, "+" being a space.
 func (t *tokens) fromQuery(query []byte, names []string) {
 	for part := range bytes.SplitSeq(query, []byte("&")) {
-		name, value, hasValue := bytes.Cut(part, []byte("="))
-		if !slices.Contains(names, string(unescape(name))) {
+		if !isParameter(part, names) {
 			continue
 		}
+		_, value, hasValue := bytes.Cut(part, []byte("="))
 		if hasValue {
 			t.add(unescape(value))
 		} else {
@@ -88,10 +98,19 @@ func (t *tokens) fromQuery(query []byte, names []string) {
 	}
 }
 
+// isParameter tells whether a part of a query has one of those names.
+func isParameter(part []byte, names []string) bool {
+	if !slices.ContainsFunc(names, func(n string) bool { return len(n) <= len(part) }) {
+		return false // a query can have thousands of short parts
+	}
+	name, _, _ := bytes.Cut(part, []byte("="))
+	return slices.Contains(names, string(unescape(name)))
+}
+
 // unescape decodes a part of a query. It returns s itself where there is
 // nothing to decode.
 func unescape(s []byte) []byte {
-	if !bytes.ContainsAny(s, "%+") {
+	if bytes.IndexByte(s, '%') < 0 && bytes.IndexByte(s, '+') < 0 {
 		return s
 	}
 	out := make([]byte, 0, len(s))
@@ -120,57 +139,41 @@ func unhex(c byte) byte {
 	return c | 0x20 - 'a' + 10
 }
 
-// cookie returns the value of the first cookie of that name, as nginx's
-// $cookie_NAME does: names compare without case, spaces around "=" are passed
-// over, "," ends a cookie that is not the wanted one, ";" ends every cookie.
-func cookie(header []byte, name string) []byte {
-	value, _, _ := cookieAt(header, name)
-	return value
-}
-
-// cookieAt is cookie, and where in the header name and value are; no value: nil.
-func cookieAt(header []byte, name string) (value []byte, start, end int) {
-	for s := header; len(s) > 0; {
-		s = bytes.TrimLeft(s, " ")
-		if len(s) >= len(name) && bytes.EqualFold(s[:len(name)], []byte(name)) {
-			if value, ok := bytes.CutPrefix(bytes.TrimLeft(s[len(name):], " "), []byte("=")); ok {
-				value = bytes.TrimLeft(value, " ")
-				start, end = len(header)-len(s), len(header)
-				if n := bytes.IndexByte(value, ';'); n >= 0 {
-					end -= len(value) - n
-					value = value[:n]
-				}
-				return value, start, end
-			}
-		}
-		end := bytes.IndexAny(s, ";,")
-		if end < 0 {
-			return nil, 0, 0
-		}
-		s = s[end+1:]
-	}
-	return nil, 0, 0
-}
-
 // bearer returns what follows the first "Bearer" or "bearer" and white space
 // in a header value, wherever that stands. It is the bundled plugin's pattern
-// \s*[Bb]earer\s+(.+), by hand because it runs on every request.
+// \s*[Bb]earer\s+(.+), by hand because it runs on every request. Where that finds
+// nothing, the value may begin with the word in any case (RFC 9110 section 11.1).
 func bearer(value []byte) []byte {
 	for s := value; ; {
 		i := bytes.Index(s, []byte("earer"))
 		if i < 0 {
-			return nil
+			break
 		}
 		rest := s[i+len("earer"):]
 		if i > 0 && (s[i-1] == 'B' || s[i-1] == 'b') {
-			token := bytes.TrimLeft(rest, " \t\n\v\f\r")
-			switch spaces := len(rest) - len(token); {
-			case spaces > 0 && len(token) > 0:
+			if token := afterSpaces(rest); token != nil {
 				return token
-			case spaces > 1: // nothing but white space: the pattern gives back its last byte
-				return rest[len(rest)-1:]
 			}
 		}
 		s = rest
 	}
+	const scheme = "bearer"
+	if value = bytes.TrimLeft(value, whiteSpace); len(value) > len(scheme) && strings.EqualFold(string(value[:len(scheme)]), scheme) {
+		return afterSpaces(value[len(scheme):])
+	}
+	return nil
+}
+
+const whiteSpace = " \t\n\v\f\r" // Lua's %s
+
+// afterSpaces matches \s+(.+).
+func afterSpaces(s []byte) []byte {
+	token := bytes.TrimLeft(s, whiteSpace)
+	switch spaces := len(s) - len(token); {
+	case spaces > 0 && len(token) > 0:
+		return token
+	case spaces > 1: // nothing but white space: the pattern gives back its last byte
+		return s[len(s)-1:]
+	}
+	return nil
 }

@@ -144,7 +144,7 @@ func TestHideCredentials(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
 	g := withRoutes(t, map[string][]any{"/a": jwt(object{
-		"hide_credentials": true, "cookie_names": []any{"jwt"}, "header_names": []any{"authorization", "x-token"},
+		"hide_credentials": true, "cookie_names": []any{"jwt"}, "header_names": []any{"authorization", "x-token", "x_key"},
 	})}, nil)
 	token := claimsToken(t, nil)
 	for name, tt := range map[string]struct {
@@ -153,10 +153,15 @@ func TestHideCredentials(t *testing.T) {
 		uri     string
 		want    map[string][]string // nil value: gone
 	}{
-		"header":       {"/a?x=%41&y", [][2]string{bearer(token)}, "/?x=%41&y", map[string][]string{"Authorization": nil}},
-		"other header": {"/a", [][2]string{{"X-Token", "bearer " + token}, {"Authorization", "Basic eDp5"}}, "/", map[string][]string{"X-Token": nil, "Authorization": {"Basic eDp5"}}},
-		"query":        {"/a?x=%41&jwt=" + token + "&y=%26&&z", nil, "/?x=%41&y=%26&&z", nil},
-		"cookie":       {"/a", [][2]string{{"Cookie", "a=b; jwt=" + token + "; c=d"}}, "/", map[string][]string{"Cookie": {"a=b; c=d"}}},
+		"header":            {"/a?x=%41&y", [][2]string{bearer(token)}, "/?x=%41&y", map[string][]string{"Authorization": nil}},
+		"other header":      {"/a", [][2]string{{"X-Token", "bearer " + token}, {"Authorization", "Basic eDp5"}}, "/", map[string][]string{"X-Token": nil, "Authorization": {"Basic eDp5"}}},
+		"a second one":      {"/a", [][2]string{{"X-Token", "bearer " + token}, {"X-Token", "other"}}, "/", map[string][]string{"X-Token": {"other"}}},
+		"any case":          {"/a", [][2]string{{"Authorization", "BEARER " + token}}, "/", map[string][]string{"Authorization": nil}},
+		"underscore":        {"/a", [][2]string{{"X_Key", "Bearer " + token}}, "/", map[string][]string{"X_Key": nil}},
+		"spelt with a dash": {"/a", [][2]string{{"X-Key", "Bearer " + token}}, "/", map[string][]string{"X-Key": nil}},
+		"behind commas":     {"/a", [][2]string{{"Cookie", "a=b,jwt=" + token + ";,jwt=x;c=d"}}, "/", map[string][]string{"Cookie": {"a=b;c=d"}}},
+		"query":             {"/a?x=%41&jwt=" + token + "&y=%26&&z", nil, "/?x=%41&y=%26&&z", nil},
+		"cookie":            {"/a", [][2]string{{"Cookie", "a=b; jwt=" + token + "; c=d"}}, "/", map[string][]string{"Cookie": {"a=b; c=d"}}},
 		"everywhere": {
 			"/a?jwt=" + token, [][2]string{{"Cookie", "jwt=" + token}, bearer(token)}, "/", map[string][]string{"Cookie": nil, "Authorization": nil},
 		},

@@ -105,6 +105,27 @@ func TestGuardSpellings(t *testing.T) {
 	})
 }
 
+// TestGuardEmptySpellingOfAnonymous: an empty header does not show in the
+// variable, and yet voids the true one at an upstream that cannot tell them apart.
+func TestGuardEmptySpellingOfAnonymous(t *testing.T) {
+	t.Parallel()
+	needsGateway(t)
+	g := withVariable(t)
+	for _, spelt := range []string{"X_Anonymous_Consumer", "x-anonymous_consumer", "X_Anonymous-Consumer"} {
+		t.Run(spelt, func(t *testing.T) {
+			a := g.send(t, "GET", "/anonymous", [2]string{spelt, ""})
+			if a.status != 200 || a.upstream == nil {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+			for name, values := range a.upstream.Headers {
+				if like := strings.EqualFold(strings.ReplaceAll(name, "_", "-"), "X-Anonymous-Consumer"); like && values[0] != "true" {
+					t.Errorf("the upstream got %s: %q", name, values)
+				}
+			}
+		})
+	}
+}
+
 // TestGuardAllSpellingsAtOnce sends them all in one request, the real ones too.
 func TestGuardAllSpellingsAtOnce(t *testing.T) {
 	eachWay(t, func(t *testing.T, way ...string) {

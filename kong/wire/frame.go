@@ -112,6 +112,9 @@ func (f *Reader) Release() {
 	}
 }
 
+// Waiting is how many bytes have arrived that were not handed out yet.
+func (f *Reader) Waiting() int { return f.end - f.start }
+
 // Empty tells that all that has arrived was handed out.
 func (f *Reader) Empty() bool { return f.start == f.end }
 
