@@ -14,6 +14,7 @@ import (
 
 	"kong-go-jwt/kong"
 	"kong-go-jwt/kong/check"
+	"kong-go-jwt/kong/token"
 )
 
 // version is the plugin's version, which Kong shows. A release sets it.
@@ -38,6 +39,9 @@ func main() {
 func run() error {
 	if len(os.Args) > 1 && os.Args[1] == "check" {
 		return check.Check(context.Background(), check.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[2:])
+	}
+	if len(os.Args) > 1 && os.Args[1] == "token" {
+		return token.Make(os.Stdin, os.Stdout, os.Stderr, os.Args[2:])
 	}
 	o, err := kong.ParseFlags(os.Stderr, about, os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {

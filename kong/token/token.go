@@ -1,0 +1,140 @@
+// Package token is "go-jwt token": it makes a token to try a configuration with.
+package token
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"kong-go-jwt/schema"
+)
+
+const about = `Usage: go-jwt token -alg ES256 -key FILE [flags]
+       go-jwt token -alg HS256 -secret-file FILE [flags]
+
+Prints a token that is signed with a private key (PEM) or a secret, for trying a
+configuration. It has iat, nbf and exp beside the claims that are given.`
+
+// Make is the command "go-jwt token". The token goes to out, and nothing else;
+// the error holds nothing of the key.
+func Make(in io.Reader, out, errs io.Writer, args []string) error {
+	f := flag.NewFlagSet("token", flag.ContinueOnError)
+	f.SetOutput(errs)
+	f.Usage = func() {
+		_, _ = fmt.Fprintf(errs, "%s\n\nFlags:\n", about)
+		f.PrintDefaults()
+	}
+	now := time.Now()
+	claims := jwt.MapClaims{"iat": now.Unix(), "nbf": now.Unix()}
+	text := func(claim string) func(string) error {
+		return func(s string) error { claims[claim] = s; return nil }
+	}
+	algorithm := f.String("alg", "HS256", "`algorithm`, one of "+strings.Join(schema.Algorithms(), ", "))
+	keyFile := f.String("key", "", "`file` with the private key, as PEM; - is standard input")
+	secretFile := f.String("secret-file", "", "`file` with the secret, without the newline at its end; - is standard input")
+	keyID := f.String("kid", "", "`id` of the key, for the token's header")
+	ttl := f.Duration("ttl", time.Hour, "for how long the token is good; negative: it has expired")
+	f.Func("iss", "`issuer`: by default, what selects the credential", text("iss"))
+	f.Func("sub", "`subject`", text("sub"))
+	f.Func("aud", "`audience`", text("aud"))
+	f.Func("claim", "`NAME=VALUE`: another claim, whose value is JSON or else a text; may be repeated", func(s string) error {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return errors.New("must be NAME=VALUE")
+		}
+		var v any = value
+		d := json.NewDecoder(strings.NewReader(value))
+		d.UseNumber()
+		if d.Decode(&v) != nil || d.More() {
+			v = value
+		}
+		claims[name] = v
+		return nil
+	})
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("flags: %w", err)
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("token: unexpected argument %q", f.Arg(0))
+	}
+	if _, given := claims["exp"]; !given {
+		claims["exp"] = now.Add(*ttl).Unix()
+	}
+	key, err := readKey(in, *algorithm, *keyFile, *secretFile)
+	if err != nil {
+		return fmt.Errorf("token: %w", err)
+	}
+	t := jwt.NewWithClaims(jwt.GetSigningMethod(*algorithm), claims)
+	if *keyID != "" {
+		t.Header["kid"] = *keyID
+	}
+	signed, err := t.SignedString(key)
+	if err != nil {
+		return fmt.Errorf("token: the key is not fit for %s: %w", *algorithm, err)
+	}
+	_, err = fmt.Fprintln(out, signed)
+	return err //nolint:wrapcheck // of a stream
+}
+
+// readKey returns what golang-jwt signs with.
+func readKey(in io.Reader, algorithm, keyFile, secretFile string) (any, error) {
+	symmetric := strings.HasPrefix(algorithm, "HS")
+	file := keyFile
+	switch {
+	case jwt.GetSigningMethod(algorithm) == nil || algorithm == "none":
+		return nil, fmt.Errorf("-alg: unknown algorithm %q", algorithm)
+	case symmetric && (secretFile == "" || keyFile != ""):
+		return nil, fmt.Errorf("%s needs -secret-file, and no -key", algorithm)
+	case !symmetric && (keyFile == "" || secretFile != ""):
+		return nil, fmt.Errorf("%s needs -key, and no -secret-file", algorithm)
+	case symmetric:
+		file = secretFile
+	}
+	var text []byte
+	var err error
+	if file == "-" {
+		text, err = io.ReadAll(in)
+	} else {
+		text, err = os.ReadFile(file)
+	}
+	switch {
+	case err != nil:
+		return nil, err //nolint:wrapcheck // names the file
+	case symmetric:
+		secret := bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+		if len(secret) == 0 {
+			return nil, errors.New("the secret is empty")
+		}
+		return secret, nil
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		var key any
+		switch block.Type {
+		case "PRIVATE KEY":
+			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+		case "RSA PRIVATE KEY":
+			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+		case "EC PRIVATE KEY":
+			key, err = x509.ParseECPrivateKey(block.Bytes)
+		default: // such as openssl's EC PARAMETERS
+			continue
+		}
+		if err != nil {
+			return nil, errors.New("the private key cannot be read")
+		}
+		return key, nil
+	}
+	return nil, errors.New("there is no PEM private key in the file")
+}

@@ -1,0 +1,64 @@
+package spec_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestToken: a token of each algorithm, made with keys of openssl, gets in.
+func TestToken(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	dir, secretFile := t.TempDir(), write(t, "secret", secret+"\n")
+	rsa := []string{"genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"}
+	ec := func(curve string) []string {
+		return []string{"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:" + curve}
+	}
+	var credentials []any
+	tokens := map[string]string{}
+	for alg, generate := range map[string][]string{
+		"HS256": nil, "HS384": nil, "HS512": nil, "RS256": rsa, "RS384": rsa, "RS512": rsa, "PS256": rsa, "PS384": rsa, "PS512": rsa,
+		"ES256": ec("P-256"), "ES384": ec("P-384"), "ES512": ec("P-521"), "EdDSA": {"genpkey", "-algorithm", "ed25519"},
+	} {
+		credential := object{"key": alg, "algorithm": alg, "consumer": "alice", "secret": secret}
+		key := []string{"-secret-file", secretFile}
+		if generate != nil {
+			file := filepath.Join(dir, alg)
+			if out, err := exec.Command("openssl", append(generate, "-out", file)...).CombinedOutput(); err != nil {
+				t.Skipf("openssl: %v %s", err, out)
+			}
+			public, err := exec.Command("openssl", "pkey", "-in", file, "-pubout").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			delete(credential, "secret")
+			credential["public_key"], key = string(public), []string{"-key", file}
+		}
+		out, errs, ok := command(t, "", append([]string{"token", "-alg", alg, "-iss", alg, "-kid", "k", "-claim", "role=admin"}, key...)...)
+		if !ok || errs != "" {
+			t.Fatalf("%s: %s", alg, errs)
+		}
+		tokens[alg], credentials = strings.TrimSpace(out), append(credentials, credential)
+	}
+	expired, _, _ := command(t, secret, "token", "-secret-file", "-", "-iss", "HS256", "-ttl", "-1m")
+	g := withRoutes(t, map[string][]any{"/t": jwt(object{
+		"claims_to_verify": []any{"exp", "nbf"}, "credentials": credentials,
+		"claims_required": []any{object{"claim": []any{"role"}, "value": "admin"}},
+	})}, nil)
+	for alg, token := range tokens {
+		if a := g.send(t, "GET", "/t", bearer(token)); a.status != 200 {
+			t.Errorf("%s: %d %s", alg, a.status, a.body)
+		}
+	}
+	if a := g.send(t, "GET", "/t", bearer(strings.TrimSpace(expired))); a.status != 401 || !strings.Contains(string(a.body), "expired") {
+		t.Errorf("expired: %d %s", a.status, a.body)
+	}
+	for _, args := range [][]string{{}, {"-alg", "none", "-secret-file", secretFile}, {"-alg", "ES256", "-key", secretFile}, {"-alg", "ES256", "-key", filepath.Join(dir, "RS256")}} {
+		if out, errs, ok := command(t, "", append([]string{"token"}, args...)...); ok || out != "" || strings.Contains(errs, secret) {
+			t.Errorf("%v: %v %s %s", args, ok, out, errs)
+		}
+	}
+}
