@@ -9,7 +9,7 @@ import (
 // on working, and one that is not ends in a 5xx: never in a 401, which would
 // blame the client, and never at the upstream.
 func TestAdminFaults(t *testing.T) {
-	needsGateway(t)
+	needsAdminLookups(t)
 	t.Parallel()
 	for _, fault := range []object{
 		{"mode": "slow", "delay_ms": 30_000},
@@ -56,7 +56,7 @@ func TestAdminFaults(t *testing.T) {
 
 // TestNoAdminAPI starts with an Admin API that is not there at all.
 func TestNoAdminAPI(t *testing.T) {
-	needsGateway(t)
+	needsAdminLookups(t)
 	t.Parallel()
 	g := specGateway(t, "-plugin-arg=-admin-url", "-plugin-arg=http://127.0.0.1:1")
 	if a := g.send(t, "GET", "/plain"); a.status != 401 {

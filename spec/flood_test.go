@@ -264,7 +264,7 @@ func (g *gateway) crowd(t *testing.T, n int, route string, token func(int) strin
 // and forging: the known are served, nobody else is, none waits for longer than
 // stated, and nothing is left behind.
 func TestAdminFaultMatrix(t *testing.T) {
-	needsGateway(t)
+	needsAdminLookups(t)
 	t.Parallel()
 	const adminTimeout = 500 * time.Millisecond
 	address, args := metered(t, "-admin-timeout", adminTimeout.String(), "-credential-ttl", "1s")
@@ -329,7 +329,7 @@ func TestAdminFaultMatrix(t *testing.T) {
 // TestAdminFaultsDoNotRevive: a credential that was removed, and seen to be, is
 // not taken for good again because the Admin API fails.
 func TestAdminFaultsDoNotRevive(t *testing.T) {
-	needsGateway(t)
+	needsAdminLookups(t)
 	t.Parallel()
 	config := copyConfig(t, specConfig(t))
 	g := startGateway(t, config)
@@ -338,9 +338,7 @@ func TestAdminFaultsDoNotRevive(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	delete(consumer(t, config, conformance.Alice), "jwt_secrets")
-	if status, text := g.post(t, "/config", config); status != 201 {
-		t.Fatalf("%d %s", status, text)
-	}
+	g.configure(t, config)
 	poll(t, revocation, func() bool { return g.send(t, "GET", "/plain", token).status == 401 })
 	text, err := json.Marshal(object{"mode": "500"})
 	if err != nil {

@@ -23,6 +23,9 @@ func TestSchemaRefuses(t *testing.T) {
 	if onRealKong() && os.Getenv("KONG_ADMIN_URL") == "" {
 		t.Skip("KONG_ADMIN_URL is not set")
 	}
+	if !onRealKong() {
+		needsAdminAPI(t)
+	}
 	t.Parallel()
 	g := specGateway(t)
 	config := func(c object) object { return object{"name": "go-jwt", "config": c} }
@@ -83,7 +86,7 @@ func TestSchemaRefuses(t *testing.T) {
 
 // TestSchemaAccepts posts configurations that Kong must take.
 func TestSchemaAccepts(t *testing.T) {
-	needsGateway(t)
+	needsAdminAPI(t)
 	t.Parallel()
 	g := specGateway(t)
 	for name, config := range map[string]object{

@@ -196,7 +196,7 @@ func TestKeysInTheHeader(t *testing.T) {
 // TestKidInjection has kid point at files, tables and other paths (RFC 8725
 // section 3.10). A kid is a key to look up, and nothing more.
 func TestKidInjection(t *testing.T) {
-	needsGateway(t)
+	needsAdminLookups(t)
 	t.Parallel()
 	config := copyConfig(t, specConfig(t))
 	addRoute(config, "/kid", object{"key_claim_name": "kid"})

@@ -293,7 +293,7 @@ func (n *node) start(ctx context.Context, rows *config.Store) error {
 	})
 	n.gateway.Include.Store(include)
 	n.rows.Cache, n.rows.Faults = &store.Cache{}, &n.faults
-	n.rows.Database = &store.Database{Rows: n.gateway.Store, Faults: &n.faults}
+	n.rows.Database = &store.Database{Name: n.options.database, Rows: n.gateway.Store, Faults: &n.faults}
 	n.gateway.Lost = n.rows.Database.Lost
 	if err := n.gateway.Use(rows); err != nil {
 		return err

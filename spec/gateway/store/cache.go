@@ -18,6 +18,7 @@ var ErrLost = errors.New("[postgres] could not retrieve the row: connection refu
 
 // Database is kong.db: what is in memory without a database, too.
 type Database struct {
+	Name   string // off or postgres
 	Rows   func() *config.Store
 	Faults *faults.Faults // of "database"
 

@@ -28,6 +28,9 @@ type feed struct {
 
 // changes is what /changes answers.
 type changes struct {
+	// Database is kong.configuration.database.
+	Database string `json:"database"`
+
 	Worker  string    `json:"worker"`
 	At      int       `json:"at"`
 	All     bool      `json:"all,omitempty"`

@@ -168,9 +168,11 @@ func (s *Server) handle(ctx context.Context, f *feed, worker string, req *httpd.
 		if err != nil {
 			return s.message(400, "ask with worker and since")
 		}
-		return s.answer(200, f.since(ctx, args.Get("worker"), since, func() string {
+		answer := f.since(ctx, args.Get("worker"), since, func() string {
 			return worker + "-" + strconv.FormatInt(time.Now().UnixMilli(), 10)
-		}))
+		})
+		answer.Database = s.Database.Name
+		return s.answer(200, answer)
 	case req.Path != "/jwt_secrets" && req.Path != "/consumers":
 		return s.message(400, "no such location")
 	}

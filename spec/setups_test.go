@@ -1,0 +1,68 @@
+package spec_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// setups are the ways in which Kong is set up and the plugin finds credentials,
+// by the flags that the gateway is given for each. SPEC_SETUP names the one that
+// all specs run in; flags that a spec gives itself come after these.
+var setups = map[string][]string{
+	"":               nil, // without a database, by the Admin API
+	"node":           {"-nginx-include=auto", "-plugin-arg=-store=node"},
+	"postgres":       {"-database=postgres", "-nginx-include=auto", "-plugin-arg=-store=node"},
+	"postgres-admin": {"-database=postgres", "-plugin-arg=-store=admin"},
+	"data-plane":     {"-role=data_plane", "-nginx-include=auto", "-plugin-arg=-store=node"},
+}
+
+// setupFlags returns the flags of SPEC_SETUP.
+func setupFlags(t testing.TB) []string {
+	t.Helper()
+	name := os.Getenv("SPEC_SETUP")
+	flags, ok := setups[name]
+	if !ok {
+		t.Fatalf("SPEC_SETUP=%s is none of %s", name, strings.Join(slices.Sorted(maps.Keys(setups)), " "))
+	}
+	return flags
+}
+
+// byNode tells whether credentials come from the node's own store.
+func byNode() bool {
+	return slices.Contains(setups[os.Getenv("SPEC_SETUP")], "-plugin-arg=-store=node")
+}
+
+// needsAdminAPI skips what is about an Admin API in front of a declarative
+// configuration.
+func needsAdminAPI(t *testing.T) {
+	t.Helper()
+	needsGateway(t)
+	if name := os.Getenv("SPEC_SETUP"); name != "" && name != "node" {
+		t.Skipf("SPEC_SETUP=%s has no POST /config", name)
+	}
+}
+
+// needsAdminLookups skips what is about finding credentials by the Admin API.
+func needsAdminLookups(t *testing.T) {
+	t.Helper()
+	needsGateway(t)
+	if byNode() {
+		t.Skip("credentials come from the node's own store")
+	}
+}
+
+// configure brings a new configuration in, the way the setup has for it, and
+// fails the test if it is not taken.
+func (g *gateway) configure(t testing.TB, config any) {
+	t.Helper()
+	path := "/__config"
+	if name := os.Getenv("SPEC_SETUP"); name == "" || name == "node" {
+		path = "/config"
+	}
+	if status, text := g.post(t, path, config); status != 201 {
+		t.Fatalf("POST %s: %d %s", path, status, text)
+	}
+}
