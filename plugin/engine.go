@@ -224,7 +224,8 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if grant := e.grant(v, &out.facts); e.minter != nil {
 		v.asserted = &asserted{caller: e.caller(v.identity, &out.facts), grant: grant}
 	} else {
-		v.answer = v.shared(e.s.o.Encode(grant))
+		answer := e.s.o.Encode(grant)
+		v.answer = v.shared(&answer)
 	}
 	out = e.accept(ctx, Accepted, &v.decision, r, raw, consumers != nil)
 	if out.Refusal != nil {
@@ -239,22 +240,22 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		if v.unmatched { // there may be a consumer soon
 			ttl = min(ttl, e.s.o.CredentialTTL)
 		}
-		e.s.decisions.put(k, &v.decision, e.s.o.Now(), ttl, exp)
+		d := v.decision // a copy, which does not keep the rest of v
+		e.s.decisions.put(k, &d, e.s.o.Now(), ttl, exp)
 	}
 	return out
 }
 
 // accept lets a request through with its token.
 func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, token []byte, wait bool) Outcome {
-	answer := d.answer
 	if d.asserted != nil {
 		m, err := e.assert(ctx, d.asserted, r, wait)
 		if err != nil {
 			return unasserted(err)
 		}
-		answer = m.answer
+		return Outcome{Kind: how, Answer: m.answer, Token: token}
 	}
-	return Outcome{Kind: how, Answer: answer, Token: token}
+	return Outcome{Kind: how, Answer: *d.answer, Token: token}
 }
 
 // verified is a token that was found good.
@@ -266,15 +267,15 @@ type verified struct {
 
 // shared returns a, or the same that was made for another token of the same
 // credential before, so that it takes room once.
-func (v *verified) shared(a Answer) Answer {
+func (v *verified) shared(a *Answer) *Answer {
 	if v.credential == nil {
 		return a
 	}
 	last := &v.credential.value.answer
 	if old := last.Load(); old != nil && old.Calls == a.Calls && bytes.Equal(old.Bytes, a.Bytes) {
-		return *old
+		return old
 	}
-	last.Store(&a)
+	last.Store(a)
 	return a
 }
 
