@@ -41,10 +41,11 @@ func newReads(c *schema.Config) *reads {
 		return !strings.EqualFold(name, "authorization")
 	})
 	bound := c.UpstreamAssertion != nil && c.UpstreamAssertion.Bind
+	published := c.PublishKeys || c.ResourceMetadata != nil
 	r := &reads{
 		query:        len(c.URIParamNames) > 0,
-		method:       !c.RunOnPreflight || c.PublishKeys || bound,
-		target:       c.PublishKeys,
+		method:       !c.RunOnPreflight || published || bound,
+		target:       published,
 		upstreamPath: bound,
 		credential:   c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
 		headerNames:  c.HeaderNames,

@@ -177,14 +177,13 @@ func (e *Engine) Keys() []assertion.Key {
 	return e.minter.Keys()
 }
 
-// newMinter makes ready what Config.UpstreamAssertion asks for.
+// newMinter makes ready what Config.UpstreamAssertion asks for, and what is
+// published.
 func (e *Engine) newMinter() (err error) {
-	a := e.c.UpstreamAssertion
-	if a == nil {
-		return nil
-	}
-	if e.minter, err = assertion.New(a); err != nil {
-		return err //nolint:wrapcheck // names the field
+	if a := e.c.UpstreamAssertion; a != nil {
+		if e.minter, err = assertion.New(a); err != nil {
+			return err //nolint:wrapcheck // names the field
+		}
 	}
 	e.replies, err = newReplies(e.c, e.minter)
 	return err

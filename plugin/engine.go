@@ -29,7 +29,7 @@ type Engine struct {
 	own     map[string][]*entry[knownCredential]
 	issuers map[string]*issuer
 	minter  *assertion.Signer // nil: upstreams get no assertion
-	replies *replies          // nil: no keys are published
+	replies *replies          // nil: nothing is published
 	// revocations are the lists that verified tokens are held against.
 	revocations []RevocationList
 
@@ -100,8 +100,8 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 	return e, nil
 }
 
-// Close gives up the issuers' keys and the lists of revoked tokens. Requests that are being decided are still
-// decided.
+// Close gives up the issuers' keys and the lists of revoked tokens. Requests that
+// are being decided are still decided.
 func (e *Engine) Close() {
 	for _, is := range e.issuers {
 		is.keys.Close()

@@ -72,16 +72,16 @@ func unauthorized(c *schema.Config, reason Reason, message string) *Refusal {
 // challenge is the value of WWW-Authenticate (RFC 6750 section 3). Parameters
 // are separated by commas (RFC 9110 section 11.6.1), which the bundled plugin
 // of Kong 3.9 forgets.
-func challenge(c *schema.Config, param string) string {
-	switch {
-	case c.Realm == "" && param == "":
-		return "Bearer"
-	case c.Realm == "":
-		return "Bearer " + param
-	case param == "":
-		return `Bearer realm="` + quotable(c.Realm) + `"`
+func challenge(c *schema.Config, params ...string) string {
+	all := make([]string, 0, len(params)+2)
+	if c.Realm != "" {
+		all = append(all, `realm="`+quotable(c.Realm)+`"`)
 	}
-	return `Bearer realm="` + quotable(c.Realm) + `", ` + param
+	all = append(all, params...)
+	if c.ResourceMetadata != nil { // RFC 9728 section 5.1
+		all = append(all, `resource_metadata="`+quotable(metadataURL(c.ResourceMetadata))+`"`)
+	}
+	return strings.TrimSuffix("Bearer "+strings.Join(all, ", "), " ")
 }
 
 // quotable escapes what would end a quoted-string (RFC 9110 section 5.6.4).
@@ -133,10 +133,7 @@ func newRefusals(c *schema.Config) *refusals {
 			Body:   messageBody("Connection header names an identity header"),
 			Reason: ReasonConnectionHeader,
 		},
-		noToken: &Refusal{
-			Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
-			WWWAuthenticate: challenge(c, ""), Reason: ReasonNoToken,
-		},
+		noToken:             noToken(c),
 		multipleTokens:      unauthorized(c, ReasonMultipleTokens, "Multiple tokens provided"),
 		unrecognizableToken: unauthorized(c, ReasonUnrecognizableToken, "Unrecognizable token"),
 		noKeyClaim:          unauthorized(c, ReasonNoKeyClaim, "No mandatory '"+c.KeyClaimName+"' in claims").at(c.KeyClaimName),
@@ -152,6 +149,20 @@ func newRefusals(c *schema.Config) *refusals {
 	}
 	return r
 }
+
+func noToken(c *schema.Config) *Refusal {
+	var scope []string
+	if c.ResourceMetadata != nil && len(c.ScopesRequired) > 0 { // for who logs in because of it
+		scope = append(scope, scopeParam(c))
+	}
+	return &Refusal{
+		Status: http.StatusUnauthorized, Body: messageBody("Unauthorized"),
+		WWWAuthenticate: challenge(c, scope...), Reason: ReasonNoToken,
+	}
+}
+
+// scopeParam tells what would be enough.
+func scopeParam(c *schema.Config) string { return `scope="` + quotable(c.ScopesRequired[0]) + `"` }
 
 func invalidClaims(c *schema.Config, faults *claimFaults) *Refusal {
 	r := unauthorized(c, faults.reason, "")
@@ -202,7 +213,7 @@ func revocationUnknown() *Refusal {
 func insufficientScope(c *schema.Config) *Refusal {
 	no := &Refusal{
 		Status: http.StatusForbidden, Body: messageBody("Insufficient scope"),
-		WWWAuthenticate: challenge(c, `error="insufficient_scope", scope="`+quotable(c.ScopesRequired[0])+`"`),
+		WWWAuthenticate: challenge(c, `error="insufficient_scope"`, scopeParam(c)),
 		Reason:          ReasonInsufficientScope,
 	}
 	return no.at(c.ScopesClaim...)

@@ -22,26 +22,38 @@ func jsonContent() Header {
 	return Header{Name: "Content-Type", Value: "application/json; charset=utf-8"}
 }
 
-// replies are the answers of Config.PublishKeys, by how the path ends.
+// replies are the answers to who asks the plugin itself, and not the upstream.
 type replies struct {
-	keySet, discovery *Reply // discovery nil: the issuer is no URL
+	keySet, discovery, metadata *Reply // nil: there is none
+	preflight                   *Reply // for metadata
 }
 
+// newReplies returns what c has published; nil: nothing.
 func newReplies(c *schema.Config, s *assertion.Signer) (*replies, error) {
-	if !c.PublishKeys {
+	r := new(replies)
+	if c.PublishKeys {
+		keySet, err := assertion.KeySet(s.Keys())
+		if err != nil {
+			return nil, err //nolint:wrapcheck // says it all
+		}
+		discovery, err := s.Discovery()
+		if err != nil {
+			return nil, err //nolint:wrapcheck // says it all
+		}
+		r.keySet = publication(keySet)
+		if discovery != nil { // else the issuer is no URL
+			r.discovery = publication(discovery)
+		}
+	}
+	if c.ResourceMetadata != nil {
+		document, err := metadata(c)
+		if err != nil {
+			return nil, err
+		}
+		r.metadata, r.preflight = forAnyOrigin(publication(document)), preflight()
+	}
+	if *r == (replies{}) {
 		return nil, nil //nolint:nilnil // nothing is published
-	}
-	keySet, err := assertion.KeySet(s.Keys())
-	if err != nil {
-		return nil, err //nolint:wrapcheck // says it all
-	}
-	discovery, err := s.Discovery()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // says it all
-	}
-	r := &replies{keySet: publication(keySet)}
-	if discovery != nil {
-		r.discovery = publication(discovery)
 	}
 	return r, nil
 }
@@ -59,17 +71,27 @@ func (p *replies) to(r *Request) *Reply {
 		return nil
 	}
 	path, _, _ := bytes.Cut(r.Target, []byte("?"))
-	var found *Reply
+	var found, options *Reply
 	switch {
 	case bytes.HasSuffix(path, []byte(assertion.KeySetPath)):
 		found = p.keySet
 	case bytes.HasSuffix(path, []byte(assertion.DiscoveryPath)):
 		found = p.discovery
+	case isMetadata(path):
+		found, options = p.metadata, p.preflight
 	}
-	if found != nil && string(r.Method) != http.MethodGet && string(r.Method) != http.MethodHead {
+	switch string(r.Method) {
+	case http.MethodGet, http.MethodHead:
+		return found
+	case http.MethodOptions:
+		if options != nil {
+			return options
+		}
+	}
+	if found != nil {
 		return &Reply{Status: http.StatusMethodNotAllowed, Body: messageBody("Method not allowed"), Headers: []Header{
 			jsonContent(), {Name: "Allow", Value: "GET, HEAD"},
 		}}
 	}
-	return found
+	return nil
 }

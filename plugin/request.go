@@ -23,9 +23,9 @@ type Request struct {
 	// Disguised are the names, as spelt, of headers that look like identity
 	// headers but for underscores; see Disguised (the function).
 	Disguised []string
-	// Target and UpstreamPath are set where Config.PublishKeys and
-	// Config.UpstreamAssertion.Bind need them: the target of the request line, and
-	// the path that the upstream will see.
+	// Target and UpstreamPath are set where Config.PublishKeys or ResourceMetadata,
+	// and Config.UpstreamAssertion.Bind need them: the target of the request line,
+	// and the path that the upstream will see.
 	Target, UpstreamPath []byte
 	// HasCredential tells that another plugin has authenticated the request.
 	HasCredential bool

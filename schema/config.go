@@ -44,6 +44,19 @@ type Config struct {
 
 	UpstreamAssertion *UpstreamAssertion `json:"upstream_assertion"` // nil: none
 	PublishKeys       bool               `json:"publish_keys"`
+	ResourceMetadata  *ResourceMetadata  `json:"resource_metadata"` // nil: none
+}
+
+// ResourceMetadata is what clients are told of the protected resource, beside what
+// the rest of the configuration tells (RFC 9728 section 2).
+type ResourceMetadata struct {
+	Resource             string   `json:"resource"`              // its identifier, an URL
+	AuthorizationServers []string `json:"authorization_servers"` // empty: the issuers
+	ScopesSupported      []string `json:"scopes_supported"`      // empty: those of scopes_required
+	Name                 string   `json:"resource_name"`
+	Documentation        string   `json:"resource_documentation"`
+	Policy               string   `json:"resource_policy_uri"`
+	TermsOfService       string   `json:"resource_tos_uri"`
 }
 
 // UpstreamAssertion is the token that tells the upstream who the caller is.

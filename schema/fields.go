@@ -23,6 +23,8 @@ func headerName() *Pattern {
 	return &Pattern{Lua: "^[%w!#$%%&'*+.^_`|~-]+$", Go: "^[0-9A-Za-z!#$%&'*+.^_`|~-]+$"}
 }
 
+func httpURL() *Pattern { return &Pattern{Lua: "^https?://", Go: "^https?://"} }
+
 // Fields is the table of all configuration fields, in the order in which they
 // are documented. Fields that Kong's bundled jwt plugin has too carry its
 // names, types, defaults and meaning (kong/plugins/jwt/schema.lua, 3.9.3).
@@ -331,6 +333,31 @@ func Fields() []Field {
 					Default:     false,
 					Description: "Whether method and path of the request are in the token, so that it is good for no other. Each request then needs a signature of its own.",
 				},
+			},
+		},
+		{
+			Name: "resource_metadata", Group: "discovery", Type: Record,
+			Description: "What clients that do not know yet where to log in are told: the document of RFC 9728, and where it is in WWW-Authenticate.",
+			Fields: []Field{
+				{
+					Name: "resource", Type: String, Required: true,
+					Match:       &Pattern{Lua: "^https?://[^/?#@]+[^#]*$", Go: "^https?://[^/?#@]+[^#]*$"},
+					Description: "URL by which clients know what is guarded here, such as https://api.example.com/mcp, without a fragment.",
+				},
+				{
+					Name: "authorization_servers", Type: Set, Elements: &Field{Type: String, Match: &Pattern{Lua: "^https?://", Go: "^https?://"}},
+					Default:     []string{},
+					Description: "Issuers of tokens for it; empty for those of issuers.",
+				},
+				{
+					Name: "scopes_supported", Type: Set, Elements: &Field{Type: String},
+					Default:     []string{},
+					Description: "Scopes that a client may need; empty for those of scopes_required.",
+				},
+				{Name: "resource_name", Type: String, Description: "Name of what is guarded, for people."},
+				{Name: "resource_documentation", Type: String, Match: httpURL(), Description: "URL of documentation for developers."},
+				{Name: "resource_policy_uri", Type: String, Match: httpURL(), Description: "URL of the policy on how its data may be used."},
+				{Name: "resource_tos_uri", Type: String, Match: httpURL(), Description: "URL of its terms of service."},
 			},
 		},
 		{

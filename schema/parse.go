@@ -230,6 +230,7 @@ func (c *Config) check() error {
 		}
 	}
 	errs = append(errs, c.checkIssuers()...)
+	errs = append(errs, c.checkMetadata()...)
 	for i, r := range c.Revoked {
 		if r == (Revoked{}) {
 			errs = append(errs, fault(fmt.Sprintf("config.revoked[%d]", i+1), "names nothing"))

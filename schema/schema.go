@@ -70,6 +70,7 @@ func Groups() []Group {
 		{"revocation", "Revoked tokens", "For those who must be able to turn away a token before it expires."},
 		{"upstream", "What the upstream gets", "For services that want to know more of the caller than Kong's identity headers tell, or must not see the token."},
 		{"assertion", "A signed identity for services", "For services that verify who called, so that who reaches them past the gateway gets nowhere (see services.md)."},
+		{"discovery", "Where to log in", "For MCP servers and other services whose clients find out by themselves where to get a token."},
 		{"operations", "Running it", "For those who watch over the gateway: caching, logging, moving live traffic over."},
 	}
 }

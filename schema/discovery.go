@@ -1,0 +1,25 @@
+package schema
+
+import "strings"
+
+// checkMetadata checks resource_metadata.
+func (c *Config) checkMetadata() (errs []error) {
+	if m := c.ResourceMetadata; m != nil && len(m.AuthorizationServers) == 0 && len(c.Issuers) == 0 {
+		errs = append(errs, fault("config.resource_metadata.authorization_servers", "required where there are no issuers"))
+	}
+	return errs
+}
+
+// Scopes are those that ScopesRequired names, each once, in its order.
+func (c *Config) Scopes() (scopes []string) {
+	seen := map[string]bool{}
+	for _, together := range c.ScopesRequired {
+		for _, scope := range strings.Fields(together) {
+			if !seen[scope] {
+				seen[scope] = true
+				scopes = append(scopes, scope)
+			}
+		}
+	}
+	return scopes
+}
