@@ -71,6 +71,7 @@ func MetricNames() (names []string, err error) {
 	m.watch(&Server{instances: &instances{}}, oneIssuer{})
 	m.registry.MustRegister(newRevocationLists(func() []revocation.Status { return []revocation.Status{{URL: "https://lists"}} }))
 	m.refused(time.Now(), "no_token")
+	m.Using("node")
 	m.used("key", 1)
 	families, err := m.registry.Gather()
 	for _, f := range families {

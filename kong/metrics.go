@@ -32,6 +32,8 @@ type metrics struct {
 	refusedLookups prometheus.Counter
 	configurations prometheus.Counter
 	panics         prometheus.Counter
+	sources        *prometheus.GaugeVec
+	watchUp        prometheus.Gauge
 	rotating       *prometheus.CounterVec
 
 	ready readiness
@@ -59,20 +61,28 @@ func newMetrics(version string) *metrics {
 		}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "go_jwt_lookups_total",
-			Help: "Requests to the Admin API for credentials and consumers, by result: found, absent, failed.",
+			Help: "Lookups of credentials and consumers in the node's store or the Admin API, by result: found, absent, failed.",
 		}, []string{"result"}),
 		lookupTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "go_jwt_lookup_duration_seconds",
-			Help:    "Time that requests to the Admin API took, the wait for a turn included.",
-			Buckets: []float64{0.5e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5},
+			Help:    "Time that lookups took, the wait for a turn included.",
+			Buckets: []float64{0.1e-3, 0.25e-3, 0.5e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5},
 		}),
 		refusedLookups: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "go_jwt_lookups_refused_total",
-			Help: "Lookups of unknown keys that were not made because of -admin-rate.",
+			Help: "Lookups of unknown keys that were not made because of -store-rate or -admin-rate.",
 		}),
 		configurations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "go_jwt_configurations_total",
 			Help: "Declarative configurations that Kong was seen to load.",
+		}),
+		sources: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "go_jwt_store",
+			Help: "Where credentials are looked up: 1 for the source that is in use (node, admin, none).",
+		}, []string{"source"}),
+		watchUp: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "go_jwt_watch_up",
+			Help: "1 while changes of credentials are told; 0 while revoking one takes longer.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "go_jwt_panics_total",
@@ -90,7 +100,7 @@ func newMetrics(version string) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.decisions, m.events, m.lookups, m.lookupTime, m.refusedLookups, m.configurations, m.panics, m.rotating, build,
+		m.decisions, m.events, m.lookups, m.lookupTime, m.refusedLookups, m.configurations, m.panics, m.rotating, m.sources, m.watchUp, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	for _, result := range []string{lookupFound, lookupAbsent, lookupFailed} {
@@ -235,6 +245,27 @@ func (m *metrics) NotAdmitted() { m.refusedLookups.Inc() }
 
 // Configured implements [source.Metrics].
 func (m *metrics) Configured() { m.configurations.Inc() }
+
+// Using implements [source.Metrics].
+func (m *metrics) Using(store string) {
+	for _, s := range []string{"node", "admin", "none"} {
+		value := 0.0
+		if s == store {
+			value = 1
+		}
+		m.sources.WithLabelValues(s).Set(value)
+	}
+}
+
+// Watching implements [source.Metrics].
+func (m *metrics) Watching(told bool) {
+	value := 0.0
+	if told {
+		value = 1
+	}
+	m.watchUp.Set(value)
+	m.ready.watching(told)
+}
 
 // used is plugin's Options.Used.
 func (m *metrics) used(key string, position int) {

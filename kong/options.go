@@ -21,8 +21,8 @@ type Options struct {
 	Dump, Version bool
 	NginxConf     bool // print the nginx include
 	Nginx         NginxOptions
-	Admin         source.AdminOptions // URL "": no Admin API
-	AdminCA       string              // file of PEM certificates to trust for it; "": the system's
+	Source        source.Options
+	AdminCA       string // file of PEM certificates to trust for the Admin API; "": the system's
 	Store         plugin.Options
 	JWKS          jwks.Options
 	Metrics       string // address of /metrics and /healthz; "": none
@@ -51,19 +51,21 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 		return nil
 	})
 	f.BoolVar(&o.Version, "version", false, "print the version and exit")
-	f.StringVar(&o.Admin.URL, "admin-url", "http://127.0.0.1:8001", "`URL` of Kong's Admin API, where credentials are looked up; empty: only those in the plugin's configuration are used")
-	f.StringVar(&o.Admin.TokenFile, "admin-token-file", "", "`file` with the value of Kong-Admin-Token for the Admin API")
+	f.StringVar(&o.Source.Use, "store", "auto", "`where` credentials are looked up: node (the node's own store, by the include that -nginx-conf prints), admin (the Admin API), none (only those in the plugin's configuration are used), or auto (the node's store where the include is, else the Admin API)")
+	f.IntVar(&o.Source.QueryRate, "store-rate", 1000, "most keys `a second` of which nothing is known that are looked up in the node's store, where it has a database; a request with one more waits")
+	f.StringVar(&o.Source.Admin.URL, "admin-url", "http://127.0.0.1:8001", "`URL` of Kong's Admin API, where credentials are looked up if not in the node's store; empty: nowhere else")
+	f.StringVar(&o.Source.Admin.TokenFile, "admin-token-file", "", "`file` with the value of Kong-Admin-Token for the Admin API")
 	f.StringVar(&o.AdminCA, "admin-ca", "", "`file` with PEM certificates to trust for an https Admin API")
-	f.DurationVar(&o.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for the Admin API")
-	f.IntVar(&o.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
-	f.IntVar(&o.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")
+	f.DurationVar(&o.Source.Admin.Timeout, "admin-timeout", 2*time.Second, "longest time that a request waits for a credential or consumer")
+	f.IntVar(&o.Source.Admin.AtOnce, "admin-connections", 16, "most requests to the Admin API at once")
+	f.IntVar(&o.Source.Admin.Rate, "admin-rate", 200, "most keys `a second` of which nothing is known that are looked up; a request with one more is refused with 503")
 	o.JWKS.Flags(f)
 	f.DurationVar(&o.JWKS.Refresh, "jwks-refresh", 5*time.Minute, "how often issuers' keys are fetched, unless Cache-Control says otherwise")
 	f.DurationVar(&o.JWKS.Stale, "jwks-stale", 24*time.Hour, "for how long issuers' keys go on being used while fetching them fails")
 	f.DurationVar(&o.JWKS.MinInterval, "jwks-min-interval", 10*time.Second, "least time between fetches of an issuer's keys because of an unknown one")
 	f.DurationVar(&o.Store.CredentialTTL, "credential-ttl", 30*time.Second, "for how long a credential or consumer is used before it is looked up again")
 	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "for how long it is remembered that there is no such credential")
-	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while the Admin API fails")
+	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while they cannot be looked up")
 	f.IntVar(&o.Store.CredentialEntries, "credential-entries", 100_000, "most credentials, and most consumers, that are remembered")
 	f.IntVar(&o.Store.DecisionEntries, "cache-entries", 100_000, "most accepted tokens that are remembered")
 	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, /healthz and /readyz are served; empty: nowhere")
@@ -71,10 +73,15 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	if err := f.Parse(args); err != nil {
 		return nil, fmt.Errorf("flags: %w", err)
 	}
-	o.Store.LookupTimeout = o.Admin.Timeout
+	o.Store.LookupTimeout = o.Source.Admin.Timeout
+	o.Source.Node = source.NodeOptions{Socket: source.NodeSocket(o.Prefix), Timeout: o.Source.Admin.Timeout, AtOnce: nodeConnections}
 	o.Nginx.Prefix = o.Prefix
 	return o, o.check(f)
 }
+
+// nodeConnections is how many lookups in the node's store may be under way: more
+// would find no worker that has nothing to do.
+const nodeConnections = 32
 
 func (o *Options) check(f *flag.FlagSet) error {
 	switch {
@@ -97,7 +104,7 @@ func (o *Options) check(f *flag.FlagSet) error {
 		value time.Duration
 		least time.Duration
 	}{
-		{"admin-timeout", o.Admin.Timeout, time.Millisecond},
+		{"admin-timeout", o.Source.Admin.Timeout, time.Millisecond},
 		{"credential-ttl", o.Store.CredentialTTL, time.Second},
 		{"unknown-ttl", o.Store.UnknownTTL, time.Millisecond},
 		{"grace", o.Store.Grace, 0},
@@ -113,8 +120,9 @@ func (o *Options) check(f *flag.FlagSet) error {
 		name  string
 		value int
 	}{
-		{"admin-connections", o.Admin.AtOnce},
-		{"admin-rate", o.Admin.Rate},
+		{"admin-connections", o.Source.Admin.AtOnce},
+		{"admin-rate", o.Source.Admin.Rate},
+		{"store-rate", o.Source.QueryRate},
 		{"credential-entries", o.Store.CredentialEntries},
 		{"cache-entries", o.Store.DecisionEntries},
 	} {

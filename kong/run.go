@@ -17,10 +17,7 @@ import (
 // its parent process is gone, and returns when running calls have ended. Its
 // log, on w, becomes lines of Kong's error log.
 func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) error {
-	const (
-		drain = 10 * time.Second
-		watch = time.Second
-	)
+	const drain = 10 * time.Second
 	ctx, orphaned := context.WithCancel(ctx)
 	defer orphaned()
 	go watchParent(ctx, orphaned)
@@ -29,19 +26,14 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	var counts *metrics
 	if o.Metrics != "" {
 		counts = newMetrics(version)
-		o.Admin.Metrics = counts
+		o.Source.Metrics = counts
 	}
-	var admin *source.Admin
-	if o.Admin.URL != "" {
-		var err error
-		if o.Admin.RootCAs, err = certificates("admin-ca", o.AdminCA); err != nil {
-			return fmt.Errorf("-%w", err)
-		}
-		if admin, err = source.NewAdmin(o.Admin); err != nil {
-			return fmt.Errorf("-%w", err)
-		}
-		o.Store.Source = admin
-		o.Store.Admit = source.NewStrangers(o.Admin.Rate, o.Admin.AtOnce, o.Admin.Metrics).Admit
+	from, err := o.source()
+	if err != nil {
+		return err
+	}
+	if o.Source.Use != "none" {
+		o.Store.Source, o.Store.Admit = from, from.Admit
 	}
 	o.Store.Used = counts.used
 	o.JWKS.Log = o.Store.Log
@@ -63,14 +55,22 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 		counts.registry.MustRegister(newRevocationLists(revocations.Status))
 		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles, server.instances.keys), o.Store.Log)
 	}
-	if admin != nil {
-		// To the end, also while it drains: credentials are revoked by it.
-		watching, stop := context.WithCancel(context.WithoutCancel(ctx))
-		defer stop()
-		go admin.Watch(watching, watch, store.Invalidate)
-	}
+	// To the end, also while it drains: credentials are revoked by it.
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go from.Watch(watching, store)
 	o.Store.Log.Info("listening", "socket", socket, "version", version)
 	return server.Serve(ctx, listener, drain)
+}
+
+// source returns what o says that credentials are looked up in.
+func (o *Options) source() (*source.Source, error) {
+	var err error
+	if o.Source.Admin.RootCAs, err = certificates("admin-ca", o.AdminCA); err != nil {
+		return nil, fmt.Errorf("-%w", err)
+	}
+	o.Source.Log = o.Store.Log
+	return source.New(o.Source)
 }
 
 // certificates reads the PEM certificates of the file that a flag names; nil,

@@ -16,7 +16,7 @@ type gate struct {
 	asked, done int
 }
 
-func (g *gate) admit(ctx context.Context) (func(), error) {
+func (g *gate) admit(ctx context.Context, _ string) (func(), error) {
 	g.asked++
 	if _, bounded := ctx.Deadline(); !bounded {
 		return nil, errors.New("this could wait for ever")

@@ -65,13 +65,13 @@ func newWorld(t *testing.T) *world {
 }
 
 // admit makes the world's store anew, with that gate before it.
-func (w *world) admit(t *testing.T, gate func(context.Context) (func(), error)) {
+func (w *world) admit(t *testing.T, gate func(context.Context, string) (func(), error)) {
 	t.Helper()
 	w.lookUpIn(t, w, gate)
 }
 
 // lookUpIn makes the world's store anew, with another source.
-func (w *world) lookUpIn(t *testing.T, source plugin.CredentialSource, gate func(context.Context) (func(), error)) {
+func (w *world) lookUpIn(t *testing.T, source plugin.CredentialSource, gate func(context.Context, string) (func(), error)) {
 	t.Helper()
 	w.store = plugin.NewStore(plugin.Options{
 		Admit: gate, Source: source, Now: w.now, Log: slog.New(slog.NewTextHandler(&w.log, nil)),

@@ -65,9 +65,9 @@ type cache[T any] struct {
 	order   uint64 // of the lookup that has begun last
 
 	now     func() time.Time
-	trusted func(time.Time) bool                           // see Store.TrustUntil
-	admit   func(context.Context) (done func(), err error) // see Options.Admit
-	source  func(context.Context, string) (*T, error)      // nil: none
+	trusted func(time.Time) bool                                           // see Store.TrustUntil
+	admit   func(ctx context.Context, key string) (done func(), err error) // see Options.Admit
+	source  func(context.Context, string) (*T, error)                      // nil: none
 	epoch   *atomic.Uint64
 	same    func(a, b *T) bool
 	ttl     time.Duration // how long a found one is good
@@ -236,7 +236,7 @@ func (c *cache[T]) load(ctx context.Context, key string, stranger bool, load fun
 	if stranger && c.admit != nil {
 		waiting, cancel := context.WithTimeout(ctx, c.wait)
 		defer cancel()
-		done, err := c.admit(waiting)
+		done, err := c.admit(waiting, key)
 		if err != nil {
 			return nil, err
 		}

@@ -19,11 +19,11 @@ type Options struct {
 	// Source is where credentials are looked up that are not in the plugin's
 	// configuration. Nil: nowhere.
 	Source CredentialSource
-	// Admit gives leave to ask Source for something of which nothing is known, so
-	// that a flood of made-up keys stays within bounds. It may wait as long as ctx
+	// Admit gives leave to ask Source for a key of which nothing is known, so that
+	// a flood of made-up keys stays within bounds. It may wait as long as ctx
 	// allows; an error means that there is no leave. done is called after the
 	// lookup. Nil: leave is always given.
-	Admit func(ctx context.Context) (done func(), err error)
+	Admit func(ctx context.Context, key string) (done func(), err error)
 	// Keys gives access to the keys of Config.Issuers. Nil: an engine with
 	// issuers cannot be made.
 	Keys KeySets

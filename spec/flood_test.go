@@ -308,7 +308,7 @@ func TestAdminFaultMatrix(t *testing.T) {
 			if fault["mode"] == "none" {
 				ask(fault["mode"], stranger, 401)
 			} else {
-				ask(fault["mode"], stranger, 503)
+				ask(fault["mode"], stranger, 503, 401) // if the keys were listed just before
 			}
 		}
 	}

@@ -227,7 +227,7 @@ func TestKidInjection(t *testing.T) {
 	var stats struct{ Admin map[string]int }
 	g.get(t, "/__stats", &stats)
 	for path := range stats.Admin {
-		if segments := strings.Split(path, "/"); path != "/status" && (len(segments) != 3 || segments[1] != "jwts") {
+		if segments := strings.Split(path, "/"); path != "/status" && path != "/jwts" && (len(segments) != 3 || segments[1] != "jwts") {
 			t.Errorf("the Admin API was asked for %s", path)
 		}
 	}

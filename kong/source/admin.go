@@ -15,14 +15,11 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"kong-go-jwt/plugin"
-	"kong-go-jwt/schema"
 )
 
 // AdminOptions say where Kong's Admin API is.
@@ -40,22 +37,6 @@ type AdminOptions struct {
 	Metrics Metrics // nil: none
 }
 
-// Metrics are told what a source does. They are safe for concurrent use.
-type Metrics interface {
-	// LookedUp counts a request for a credential or consumer.
-	LookedUp(took time.Duration, found bool, err error)
-	// NotAdmitted counts a lookup that was not made, for there were too many.
-	NotAdmitted()
-	// Configured counts a declarative configuration that Kong has loaded.
-	Configured()
-}
-
-type noMetrics struct{}
-
-func (noMetrics) LookedUp(time.Duration, bool, error) {}
-func (noMetrics) NotAdmitted()                        {}
-func (noMetrics) Configured()                         {}
-
 // Admin looks credentials up at Kong's Admin API. It is safe for concurrent use.
 type Admin struct {
 	o      AdminOptions
@@ -63,19 +44,9 @@ type Admin struct {
 	client *http.Client
 	turns  chan struct{}
 
-	uuids listing
-}
-
-// listing is what is known of credentials whose keys look like ids.
-type listing struct {
-	turn  chan struct{} // held by who lists, or looks what was listed
-	asOf  time.Time     // zero: never
-	keyed map[string]*plugin.Credential
-	err   error
-
-	// outdated counts the changes of configuration.
-	outdated atomic.Uint64
-	seen     uint64 // what outdated was when the listing began
+	kong   atomic.Bool // what answers was found to be Kong's
+	listed configured  // without a database
+	uuids  recent      // with one
 }
 
 var (
@@ -108,7 +79,7 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 	}
 	a := &Admin{
 		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce),
-		uuids: listing{turn: make(chan struct{}, 1)},
+		listed: configured{turn: make(chan struct{}, 1)}, uuids: recent{turn: make(chan struct{}, 1)},
 		client: &http.Client{
 			Transport: transport,
 			Timeout:   o.Timeout,
@@ -133,34 +104,16 @@ func (a *Admin) token() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// jwtSecret is an entry of jwt_secrets as the Admin API shows it.
-type jwtSecret struct {
-	ID           string  `json:"id"`
-	Key          *string `json:"key"`
-	Secret       string  `json:"secret"`
-	Algorithm    string  `json:"algorithm"`
-	RSAPublicKey string  `json:"rsa_public_key"`
-	Consumer     struct {
-		ID string `json:"id"`
-	} `json:"consumer"`
-}
-
-func (j *jwtSecret) credential() (*plugin.Credential, error) {
-	if j.Algorithm == "" {
-		j.Algorithm = "HS256" // as the bundled plugin takes it
-	}
-	if j.Key == nil || j.ID == "" || j.Consumer.ID == "" || !slices.Contains(schema.Algorithms(), j.Algorithm) {
-		return nil, errors.New("admin api: answer is no jwt_secrets entry")
-	}
-	return &plugin.Credential{
-		ID: j.ID, Key: *j.Key, Algorithm: j.Algorithm,
-		Secret: j.Secret, PublicKey: j.RSAPublicKey, ConsumerID: j.Consumer.ID,
-	}, nil
-}
-
-// Credential implements [plugin.CredentialSource] by GET /jwts/{key}.
+// Credential implements [plugin.CredentialSource] by GET /jwts/{key}. Where all
+// keys are listed, it asks for none that is not among them.
 func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential, error) {
-	if isUUID.MatchString(key) {
+	list := a.list(ctx)
+	switch {
+	case list != nil && !list.has(key):
+		return nil, nil //nolint:nilnil // no error, and nothing found
+	case isUUID.MatchString(key) && list != nil:
+		return list.uuids[key], nil
+	case isUUID.MatchString(key):
 		return a.uuidCredential(ctx, key)
 	}
 	segment := url.PathEscape(key)
@@ -173,8 +126,11 @@ func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential,
 		return nil, err
 	}
 	c, err := j.credential()
-	if err != nil || c.Key != key {
-		return nil, err
+	if err != nil {
+		return nil, fmt.Errorf("admin api: %w", err)
+	}
+	if c.Key != key { // nginx or Kong took it for something else
+		return nil, nil //nolint:nilnil // no error, and nothing found
 	}
 	return c, nil
 }
@@ -202,15 +158,7 @@ func (a *Admin) ConsumerByCustomID(ctx context.Context, customID string) (*plugi
 	if len(url.QueryEscape(customID)) > maxKey || strings.ContainsRune(customID, 0) {
 		return nil, nil //nolint:nilnil // nothing that the Admin API could be asked for
 	}
-	var page struct {
-		Data []struct {
-			ID        string   `json:"id"`
-			Username  string   `json:"username"`
-			CustomID  string   `json:"custom_id"`
-			Tags      []string `json:"tags"`
-			CreatedAt int64    `json:"created_at"`
-		} `json:"data"`
-	}
+	var page struct{ Data []consumer }
 	found, err := a.get(ctx, "/consumers?custom_id="+url.QueryEscape(customID), &page)
 	if err != nil || !found || len(page.Data) == 0 {
 		return nil, err
@@ -219,75 +167,19 @@ func (a *Admin) ConsumerByCustomID(ctx context.Context, customID string) (*plugi
 	if c.ID == "" || c.CustomID != customID {
 		return nil, errors.New("admin api: answer is no consumer with that custom_id")
 	}
-	return &plugin.Consumer{ID: c.ID, Username: c.Username, CustomID: c.CustomID, Tags: c.Tags, CreatedAt: c.CreatedAt}, nil
+	return c.plugin(), nil
 }
 
 // isUUID is what the Admin API takes for an id, and not for a key
 // (kong/tools/uuid.lua).
 var isUUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// listEvery is how often all credentials are listed at most, but for changes of
-// the configuration. It is as long as it is remembered by default that there is
-// no credential of some key.
-const (
-	listEvery = 5 * time.Second
-	listAgain = time.Second // after it has failed
-)
-
-// uuidCredential finds a credential whose key looks like an id. The Admin API
-// has no way to ask for one, so all are listed, rarely, and the few with such
-// keys are kept.
-func (a *Admin) uuidCredential(ctx context.Context, key string) (*plugin.Credential, error) {
-	l := &a.uuids
-	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("admin api: busy: %w", ctx.Err())
-	}
-	every := listEvery
-	if l.err != nil {
-		every = listAgain
-	}
-	if now := l.outdated.Load(); now != l.seen || time.Since(l.asOf) > every {
-		l.keyed, l.err = a.listUUIDKeyed(ctx)
-		l.asOf, l.seen = time.Now(), now
-	}
-	return l.keyed[key], l.err
-}
-
-func (a *Admin) listUUIDKeyed(ctx context.Context) (map[string]*plugin.Credential, error) {
-	const pageSize, maxPages = 500, 200
-	found := make(map[string]*plugin.Credential)
-	offset := ""
-	for range maxPages {
-		var page struct {
-			Data   []jwtSecret `json:"data"`
-			Offset string      `json:"offset"`
-		}
-		query := url.Values{"size": {strconv.Itoa(pageSize)}}
-		if offset != "" {
-			query.Set("offset", offset)
-		}
-		if ok, err := a.get(ctx, "/jwts?"+query.Encode(), &page); err != nil || !ok {
-			return nil, errors.Join(errors.New("admin api: cannot list jwts"), err)
-		}
-		for i := range page.Data {
-			c, err := page.Data[i].credential()
-			if err == nil && isUUID.MatchString(c.Key) {
-				found[c.Key] = c
-			}
-		}
-		if offset = page.Offset; offset == "" {
-			return found, nil
-		}
-	}
-	return nil, errors.New("admin api: too many jwts to list")
-}
-
 // ConfigurationHash returns what changes with each declarative configuration;
 // empty with a database, where there is none.
 func (a *Admin) ConfigurationHash(ctx context.Context) (string, error) {
+	if err := a.isKong(ctx); err != nil {
+		return "", err
+	}
 	var status struct {
 		Hash string `json:"configuration_hash"`
 	}
@@ -298,10 +190,31 @@ func (a *Admin) ConfigurationHash(ctx context.Context) (string, error) {
 	return status.Hash, err
 }
 
+// isKong asks, until that was once found, whether it is Kong's Admin API that
+// answers: any server's 404 would pass for a credential that does not exist.
+func (a *Admin) isKong(ctx context.Context) error {
+	if a.kong.Load() {
+		return nil
+	}
+	var status, root map[string]json.RawMessage
+	_, err := a.ask(ctx, "/status", &status)
+	if status["server"] == nil || status["memory"] == nil { // one may be forbidden
+		var rootErr error
+		if _, rootErr = a.ask(ctx, "/", &root); root["version"] == nil || root["tagline"] == nil {
+			return errors.Join(errors.New("admin api: what answers at -admin-url is not Kong's"), err, rootErr)
+		}
+	}
+	a.kong.Store(true)
+	return nil
+}
+
 // get is ask, when it is its turn.
 func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err error) {
 	began := time.Now()
 	defer func() { a.o.Metrics.LookedUp(time.Since(began), found, err) }()
+	if err := a.isKong(ctx); err != nil {
+		return false, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, a.o.Timeout)
 	defer cancel()
 	select {
@@ -357,11 +270,11 @@ func (a *Admin) ask(ctx context.Context, path string, to any) (found bool, err e
 	return false, fmt.Errorf("admin api: status %d", answer.StatusCode)
 }
 
-// Watch calls changed each time that Kong has loaded another declarative
-// configuration, within about interval, until ctx is done. It makes one small
-// request per interval; with a database, where credentials change without
-// notice, only one per thirty.
-func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func()) {
+// Watch tells to of each declarative configuration that Kong has loaded, within
+// about interval, until ctx is done. It makes one small request per interval; with
+// a database, where credentials change without notice, only one per thirty. health
+// is told what has come of each.
+func (a *Admin) Watch(ctx context.Context, interval time.Duration, to Changes, health func(error)) {
 	const rarely = 30
 	last, wait := "", time.Duration(0)
 	for {
@@ -372,6 +285,10 @@ func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func(
 		}
 		wait = interval
 		hash, err := a.ConfigurationHash(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		health(err)
 		switch {
 		case err != nil:
 		case hash == "":
@@ -380,7 +297,10 @@ func (a *Admin) Watch(ctx context.Context, interval time.Duration, changed func(
 			last = hash
 			a.o.Metrics.Configured()
 			a.uuids.outdated.Add(1)
-			changed()
+			to.Invalidate()
+		}
+		if err == nil && hash != "" {
+			go a.relist(ctx, hash)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,15 +21,16 @@ type admin struct {
 	server      *httptest.Server
 	mu          sync.Mutex
 	keys        []string
-	hash        string
+	hash        any // nil: there is a database
 	lists       atomic.Int64
+	asked       atomic.Int64 // for one key
 	atOnce, now atomic.Int64
 	hold        chan struct{} // lookups wait for it to be closed
 }
 
 func startAdmin(t *testing.T, keys ...string) *admin {
 	t.Helper()
-	a := &admin{keys: keys, hash: "1", hold: make(chan struct{})}
+	a := &admin{keys: keys, hold: make(chan struct{})}
 	close(a.hold)
 	a.server = httptest.NewServer(http.HandlerFunc(a.serve))
 	t.Cleanup(a.server.Close)
@@ -54,7 +56,7 @@ func (a *admin) serve(w http.ResponseWriter, r *http.Request) {
 	a.mu.Unlock()
 	switch {
 	case r.URL.Path == "/status":
-		fmt.Fprintf(w, `{"configuration_hash":%q}`, hash)
+		json.NewEncoder(w).Encode(map[string]any{"server": map[string]int{}, "memory": map[string]int{}, "configuration_hash": hash})
 		return
 	case r.URL.Path == "/jwts":
 		a.lists.Add(1)
@@ -65,6 +67,7 @@ func (a *admin) serve(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(map[string]any{"data": data})
 		return
 	}
+	a.asked.Add(1)
 	n := a.now.Add(1)
 	defer a.now.Add(-1)
 	for most := a.atOnce.Load(); n > most && !a.atOnce.CompareAndSwap(most, n); most = a.atOnce.Load() {
@@ -84,16 +87,56 @@ func (a *admin) serve(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, `{"message":"Not found"}`)
 }
 
-func (a *admin) change(keys ...string) {
+// configure gives a the keys of a new declarative configuration.
+func (a *admin) configure(hash string, keys ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.keys, a.hash = keys, a.hash+"x"
+	a.keys, a.hash = keys, hash
+}
+
+// seen counts what a watch tells of.
+type seen struct {
+	mu      sync.Mutex
+	events  []string
+	trusted time.Time
+}
+
+func (s *seen) add(event string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, event)
+}
+
+func (s *seen) Invalidate()                     { s.add("all") }
+func (s *seen) InvalidateCredential(key string) { s.add("credential " + key) }
+func (s *seen) InvalidateConsumer(name string)  { s.add("consumer " + name) }
+
+func (s *seen) TrustUntil(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trusted = t
+}
+
+// wait waits until n events were seen, and returns them.
+func (s *seen) wait(t *testing.T, n int) []string {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		events := slices.Clone(s.events)
+		s.mu.Unlock()
+		if len(events) >= n {
+			return events
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("only %q", events)
+		}
+	}
 }
 
 const uuid = "11111111-2222-4333-8444-%012d"
 
 // However many keys that look like ids are asked for, credentials are listed
-// once in a while; a new configuration is listed at once.
+// once in a while where there is a database.
 func TestListingIsRare(t *testing.T) {
 	a := startAdmin(t, fmt.Sprintf(uuid, 1))
 	c := a.client(t, 4)
@@ -106,21 +149,165 @@ func TestListingIsRare(t *testing.T) {
 	if n := a.lists.Load(); n != 1 {
 		t.Errorf("listed %d times, want once", n)
 	}
-	changes := make(chan struct{}, 8)
+}
+
+// Without a database, all keys are listed on each new configuration, and none is
+// asked for that is not there.
+func TestKeysAreListed(t *testing.T) {
+	a := startAdmin(t)
+	a.configure("1", "one", fmt.Sprintf(uuid, 1))
+	c := a.client(t, 4)
+	changes := new(seen)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go c.Watch(ctx, 5*time.Millisecond, func() { changes <- struct{}{} })
-	<-changes // the first it hears of
-	a.change(fmt.Sprintf(uuid, 2))
-	<-changes
-	for i := range 3 {
-		got, err := c.Credential(t.Context(), fmt.Sprintf(uuid, i))
-		if err != nil || (got != nil) != (i == 2) {
-			t.Fatalf("%d, after the change: %v, %v", i, got, err)
+	go c.Watch(ctx, 5*time.Millisecond, changes, func(error) {})
+	changes.wait(t, 1) // the first it hears of
+	expect := func(when string, keys ...string) {
+		t.Helper()
+		for _, key := range []string{"one", "two", fmt.Sprintf(uuid, 1), fmt.Sprintf(uuid, 2)} {
+			got, err := c.Credential(t.Context(), key)
+			if err != nil || (got != nil) != slices.Contains(keys, key) {
+				t.Errorf("%s, %s: %v, %v", when, key, got, err)
+			}
 		}
 	}
-	if n := a.lists.Load(); n != 2 {
-		t.Errorf("listed %d times, want twice", n)
+	before := a.asked.Load()
+	for asked := true; asked; before = a.asked.Load() { // while it is being listed
+		expect("at first", "one", fmt.Sprintf(uuid, 1))
+		if _, err := c.Credential(t.Context(), "unknown"); err != nil {
+			t.Fatal(err)
+		}
+		asked = a.asked.Load() > before+1 // for the one that there is
+	}
+	for i := range 1000 {
+		if got, err := c.Credential(t.Context(), fmt.Sprint("unknown ", i)); got != nil || err != nil {
+			t.Fatal(got, err)
+		}
+	}
+	if n := a.asked.Load() - before; n > 0 {
+		t.Errorf("%d of 1000 unknown keys were asked for", n)
+	}
+	a.configure("2", "two", fmt.Sprintf(uuid, 2))
+	time.Sleep(source.ConfirmEvery) // nothing tells the client before
+	expect("after a change", "two", fmt.Sprintf(uuid, 2))
+	changes.wait(t, 2)
+	expect("when the change was seen", "two", fmt.Sprintf(uuid, 2))
+}
+
+// What is not Kong's Admin API has no credentials, and does not lack them either.
+func TestNotKong(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"404 in JSON": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"message":"no Route matched with those values"}`)
+		},
+		"200 in JSON": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json; charset=utf-8")
+			fmt.Fprint(w, `{"id":"i","key":"key","secret":"s","consumer":{"id":"c"}}`)
+		},
+		"403": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(h)
+			defer server.Close()
+			c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range []string{"key", fmt.Sprintf(uuid, 1)} {
+				if got, err := c.Credential(t.Context(), key); got != nil || err == nil || !strings.Contains(err.Error(), "is not Kong's") {
+					t.Errorf("%s: %v, %v", key, got, err)
+				}
+			}
+			if got, err := c.ConsumerByCustomID(t.Context(), "c"); got != nil || err == nil {
+				t.Errorf("consumer: %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// Kong may forbid /status, and is known by / then; a watch that fails says so.
+func TestStatusIsForbidden(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		switch r.URL.Path {
+		case "/":
+			fmt.Fprint(w, `{"version":"3.9.3","tagline":"Welcome to kong"}`)
+		case "/status":
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			fmt.Fprint(w, `{"id":"i","key":"key","secret":"s","consumer":{"id":"c"}}`)
+		}
+	}))
+	defer server.Close()
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Credential(t.Context(), "key"); got == nil || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := make(chan error, 1)
+	go c.Watch(ctx, time.Millisecond, new(seen), func(err error) {
+		select {
+		case told <- err:
+		default:
+		}
+	})
+	if err := <-told; err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A row of another key is not the one that was asked for.
+func TestAnotherKey(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		if r.URL.Path == "/status" {
+			fmt.Fprint(w, `{"server":{},"memory":{}}`)
+			return
+		}
+		fmt.Fprint(w, `{"id":"i","key":"alice","secret":"s","consumer":{"id":"c"}}`)
+	}))
+	defer server.Close()
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Credential(t.Context(), "alice"); got == nil || err != nil {
+		t.Errorf("the key itself: %v, %v", got, err)
+	}
+	for _, key := range []string{"alice/", "x/../alice", "ALICE", "i"} {
+		if got, err := c.Credential(t.Context(), key); got != nil || err != nil {
+			t.Errorf("%q: %v, %v", key, got, err)
+		}
+	}
+}
+
+// A redirect is not followed: the token would go elsewhere.
+func TestRedirectIsNotFollowed(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("followed, with token %q", r.Header.Get("Kong-Admin-Token"))
+	}))
+	defer elsewhere.Close()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		if r.URL.Path == "/status" {
+			fmt.Fprint(w, `{"server":{},"memory":{}}`)
+			return
+		}
+		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	}))
+	defer server.Close()
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Credential(t.Context(), "key"); got != nil || err == nil {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
@@ -163,6 +350,7 @@ func TestWatchIsNotHeldUp(t *testing.T) {
 	for a.now.Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
+	a.configure("1")
 	hash, err := c.ConfigurationHash(t.Context())
 	if err != nil || hash != "1" {
 		t.Errorf("%q, %v", hash, err)

@@ -14,6 +14,7 @@ import (
 type Strangers struct {
 	rate    *rate.Limiter
 	turns   chan struct{}
+	patient bool // wait for a lookup that is allowed later
 	metrics Metrics
 }
 
@@ -34,11 +35,11 @@ func NewStrangers(perSecond, atOnce int, m Metrics) *Strangers {
 	}
 }
 
-var errTooMany = errors.New("too many unknown keys")
+var errTooMany = errors.New("too many keys")
 
-// Admit is plugin's Options.Admit.
+// Admit waits for leave, as plugin's Options.Admit does.
 func (s *Strangers) Admit(ctx context.Context) (done func(), err error) {
-	if !s.rate.Allow() {
+	if !s.rate.Allow() && (!s.patient || s.rate.Wait(ctx) != nil) {
 		s.metrics.NotAdmitted()
 		return nil, errTooMany
 	}

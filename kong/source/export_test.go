@@ -1,0 +1,4 @@
+package source
+
+// ConfirmEvery is confirmEvery.
+const ConfirmEvery = confirmEvery
