@@ -24,6 +24,8 @@ type reads struct {
 	target        bool
 	upstreamPath  bool
 	credential    bool
+	certificate   bool
+	peer          bool // and the header in which it may tell the certificate
 
 	headerNames []string // Config.HeaderNames
 	identifying []string // headers whose disguises are removed; nil: none
@@ -49,8 +51,10 @@ func newReads(c *schema.Config) *reads {
 		upstreamPath: bound,
 		credential:   c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
 		headerNames:  c.HeaderNames,
+		certificate:  c.MTLSBinding != schema.BindingOff,
 		hides:        c.HideCredentials,
 	}
+	r.peer = r.certificate && c.CertificateHeaderName != ""
 	if c.GuardHeaders {
 		r.identifying = plugin.GuardedHeaders(c)
 	}
@@ -85,6 +89,13 @@ func newReads(c *schema.Config) *reads {
 		}
 		if r.credential {
 			b.call("kong.client.get_credential", noArguments)
+		}
+		if r.certificate {
+			b.getVar("ssl_client_raw_cert")
+		}
+		if r.peer {
+			b.getVar("realip_remote_addr")
+			b.getVar("http_" + strings.ReplaceAll(strings.ToLower(c.CertificateHeaderName), "-", "_")) // joins repeated ones
 		}
 	}
 	return r

@@ -296,6 +296,15 @@ func (s *session) rest(r *reads) (err error) {
 		answer, err = s.answer()
 		s.request.HasCredential = len(answer) > 0
 	}
+	if r.certificate && err == nil {
+		s.request.Certificate, err = s.text()
+	}
+	if r.peer && err == nil {
+		s.request.Peer, err = s.text()
+	}
+	if r.peer && err == nil {
+		s.request.CertificateHeader, err = s.text()
+	}
 	return err
 }
 

@@ -26,8 +26,9 @@ type decision struct {
 	// revocations is the generation of the lists that it was held against.
 	revocations uint64
 	validity    validity
-	until       int64   // nanoseconds since 1970: cache_ttl, or exp if that is sooner
-	answer      *Answer // what is given: one of these two
+	bound       *binding // nil: to nothing that is looked at
+	until       int64    // nanoseconds since 1970: cache_ttl, or exp if that is sooner
+	answer      *Answer  // what is given: one of these two
 	asserted    *asserted
 }
 

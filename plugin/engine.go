@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type Engine struct {
 	replies *replies          // nil: nothing is published
 	// revocations are the lists that verified tokens are held against.
 	revocations []RevocationList
+	proxies     []netip.Prefix // whose certificate header is believed
 
 	unidentified Answer // removes every header that the plugin would set
 	aside        Answer // removes those that another plugin has not set
@@ -58,6 +60,11 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		issuers: make(map[string]*issuer, len(c.Issuers)),
 	}
 	var faults []error
+	if proxies, err := c.Proxies(); err != nil {
+		faults = append(faults, err)
+	} else {
+		e.proxies = proxies
+	}
 	for i, cr := range c.Credentials {
 		k := &knownCredential{log: s.o.Log, own: true, Credential: Credential{
 			ID: cr.Key, Key: cr.Key, Algorithm: cr.Algorithm,
@@ -218,6 +225,9 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	if out.Refusal == nil {
 		out.Refusal = checkPolicy(e.c, &t)
 	}
+	if out.Refusal == nil {
+		v.bound, out.Refusal = e.bindingOf(&t, &out.facts)
+	}
 	if out.Refusal != nil {
 		return out
 	}
@@ -226,10 +236,6 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	} else {
 		answer := e.s.o.Encode(grant)
 		v.answer = v.shared(&answer)
-	}
-	out = e.accept(ctx, Accepted, &v.decision, r, raw, consumers != nil)
-	if out.Refusal != nil {
-		return out
 	}
 	if v.revocations = generation; e.c.CacheTTL > 0 && generation != unknownGeneration {
 		exp, hasExp := t.number("exp")
@@ -243,11 +249,17 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		d := v.decision // a copy, which does not keep the rest of v
 		e.s.decisions.put(k, &d, e.s.o.Now(), ttl, exp)
 	}
-	return out
+	return e.accept(ctx, Accepted, &v.decision, r, raw, consumers != nil)
 }
 
-// accept lets a request through with its token.
+// accept lets a request through with its token, unless that is bound to something
+// which the request does not have.
 func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, token []byte, wait bool) Outcome {
+	if d.bound != nil {
+		if no := e.checkBinding(d.bound, r); no != nil {
+			return Outcome{Refusal: no, facts: d.bound.facts}
+		}
+	}
 	if d.asserted != nil {
 		m, err := e.assert(ctx, d.asserted, r, wait)
 		if err != nil {

@@ -42,6 +42,11 @@ const (
 	ReasonUnknownConsumer     Reason = "unknown_consumer"
 	ReasonInsufficientScope   Reason = "insufficient_scope"
 	ReasonMissingClaim        Reason = "missing_claim"
+	ReasonInvalidBinding      Reason = "invalid_binding"
+	ReasonUnboundToken        Reason = "unbound_token"
+	ReasonNoCertificate       Reason = "no_certificate"
+	ReasonInvalidCertificate  Reason = "invalid_certificate"
+	ReasonWrongCertificate    Reason = "wrong_certificate"
 	ReasonUnknownAnonymous    Reason = "unknown_anonymous"
 	ReasonLookupFailed        Reason = "lookup_failed"
 	ReasonBadConfiguration    Reason = "bad_configuration"
@@ -180,6 +185,26 @@ func Reasons() []ReasonMeaning {
 		{
 			ReasonMissingClaim, "A claim does not have the value that `claims_required` asks for. The answer and the log name it.",
 			"See what the token holds there; a list needs `match` to be `contains`.",
+		},
+		{
+			ReasonInvalidBinding, "The token's `cnf` (RFC 7800), which tells what it is bound to, has another form than the RFCs give it.",
+			"Mend what makes the token: `cnf` is an object, and its `x5t#S256` the base64url of 32 bytes.",
+		},
+		{
+			ReasonUnboundToken, "The token is bound to no client certificate, which `mtls_binding: required` asks for.",
+			"Have the issuer bind the client's tokens (RFC 8705), or set `mtls_binding` to `honour`.",
+		},
+		{
+			ReasonNoCertificate, "The token is bound to a client certificate, and none came with the request.",
+			"See whether the client sends it, and whether Kong asks for it: `nginx_proxy_ssl_verify_client = optional_no_ca`. Behind a proxy, compare its address with `trusted_proxies`.",
+		},
+		{
+			ReasonInvalidCertificate, "What a trusted proxy tells in `certificate_header_name` is no certificate.",
+			"Compare what it sends with `certificate_header_format`. The header must come once.",
+		},
+		{
+			ReasonWrongCertificate, "The token is bound to another client certificate than the request came with.",
+			"See whether the client got its token with the certificate that it uses now. If it did, the token was stolen.",
 		},
 		{
 			ReasonUnknownAnonymous, "The consumer `anonymous` does not exist.",

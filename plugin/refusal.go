@@ -123,6 +123,11 @@ type refusals struct {
 	invalidAlgorithm    *Refusal
 	invalidKey          *Refusal
 	invalidSignature    *Refusal
+	invalidBinding      *Refusal
+	unboundToken        *Refusal
+	noCertificate       *Refusal
+	invalidCertificate  *Refusal
+	wrongCertificate    *Refusal
 	malformed           map[string]*Refusal // by what is wrong, in the words of token.go
 }
 
@@ -142,6 +147,11 @@ func newRefusals(c *schema.Config) *refusals {
 		invalidAlgorithm:    unauthorized(c, ReasonInvalidAlgorithm, "Invalid algorithm"),
 		invalidKey:          unauthorized(c, ReasonInvalidKey, "Invalid key/secret"),
 		invalidSignature:    unauthorized(c, ReasonInvalidSignature, "Invalid signature"),
+		invalidBinding:      unauthorized(c, ReasonInvalidBinding, "Invalid 'cnf' in claims").at("cnf"),
+		unboundToken:        unauthorized(c, ReasonUnboundToken, "Token is not bound to a client certificate").at("cnf"),
+		noCertificate:       unauthorized(c, ReasonNoCertificate, "Token is bound to a client certificate, and there is none"),
+		invalidCertificate:  unauthorized(c, ReasonInvalidCertificate, "Token is bound to a client certificate, and the one told cannot be read"),
+		wrongCertificate:    unauthorized(c, ReasonWrongCertificate, "Token is bound to another client certificate"),
 		malformed:           map[string]*Refusal{},
 	}
 	for _, what := range []string{malformedJSON, malformedAlg, malformedClaims, malformedSignature, malformedCrit} {

@@ -27,6 +27,11 @@ type Request struct {
 	// and Config.UpstreamAssertion.Bind need them: the target of the request line,
 	// and the path that the upstream will see.
 	Target, UpstreamPath []byte
+	// Certificate is the client's, of its TLS connection, as PEM; empty: none.
+	// CertificateHeader is all that Config.CertificateHeaderName holds, joined by
+	// ", ", and Peer the address at the other end of the connection. They are set
+	// where Config.MTLSBinding needs them.
+	Certificate, CertificateHeader, Peer []byte
 	// HasCredential tells that another plugin has authenticated the request.
 	HasCredential bool
 }

@@ -45,6 +45,11 @@ type Config struct {
 	UpstreamAssertion *UpstreamAssertion `json:"upstream_assertion"` // nil: none
 	PublishKeys       bool               `json:"publish_keys"`
 	ResourceMetadata  *ResourceMetadata  `json:"resource_metadata"` // nil: none
+
+	MTLSBinding             string   `json:"mtls_binding"`            // BindingOff, BindingHonour or BindingRequired
+	CertificateHeaderName   string   `json:"certificate_header_name"` // "": none
+	CertificateHeaderFormat string   `json:"certificate_header_format"`
+	TrustedProxies          []string `json:"trusted_proxies"` // see Proxies
 }
 
 // ResourceMetadata is what clients are told of the protected resource, beside what

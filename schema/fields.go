@@ -249,6 +249,25 @@ func Fields() []Field {
 			}},
 		},
 		{
+			Name: "mtls_binding", Group: "bound", Type: String, Required: true, OneOf: bindings(),
+			Default:     BindingOff,
+			Description: "Whether a token is held against the client certificate of its request (RFC 8705): not at all, where the token is bound to one, or always, so that a token that is not is refused.",
+		},
+		{
+			Name: "certificate_header_name", Group: "bound", Type: String,
+			Match:       &Pattern{Lua: "^[%w_-]+$", Go: "^[0-9A-Za-z_-]+$"},
+			Description: "Name of the header in which a proxy that ends TLS before Kong tells the client's certificate. It counts in requests of trusted_proxies alone, and there alone.",
+		},
+		{
+			Name: "certificate_header_format", Group: "bound", Type: String, OneOf: []string{"base64_encoded", "url_encoded"},
+			Description: "How that header holds the certificate: as base64, of DER or PEM, or as percent-encoded PEM.",
+		},
+		{
+			Name: "trusted_proxies", Group: "bound", Type: Set, Elements: &Field{Type: String},
+			Default:     []string{},
+			Description: "Addresses and CIDR blocks of the proxies whose certificate_header_name is believed. From anybody else the header is ignored.",
+		},
+		{
 			Name: "leeway", Group: "claims", Type: Number, Between: &Range{0, 300}, Required: true,
 			Default:     0,
 			Description: "Seconds by which clocks may differ when exp, nbf and, of an issuer's token, iat are verified.",

@@ -245,7 +245,7 @@ func (c *Config) check() error {
 			errs = append(errs, fault(path, "another claim goes into the same header"))
 		}
 	}
-	return errors.Join(append(errs, c.checkAssertion()...)...)
+	return errors.Join(append(append(errs, c.checkAssertion()...), c.checkBinding()...)...)
 }
 
 func (c *Config) checkIssuers() (errs []error) {

@@ -35,6 +35,8 @@ func defaults() *schema.Config {
 		ScopesRequired:   []string{},
 		ScopesClaim:      []string{"scope"},
 		AnonymousOn:      []string{"missing", "invalid"},
+		MTLSBinding:      "off",
+		TrustedProxies:   []string{},
 	}
 }
 
@@ -64,7 +66,8 @@ func TestParseTakesEveryField(t *testing.T) {
 			{"issuer":"https://{tenant}.c","tenants":["t"],"jwks":"{}","consumer_claims":[["a","b"],["c"]]}],
 		"audience_required":["x"],"issuers_allowed":["y"],"scopes_required":["r w","a"],"scopes_claim":["scp"],
 		"claims_required":[{"claim":["role"],"value":"admin"}],"claims_forbidden":["nonce"],"revocations":[{"url":"https://r"}],"revoked":[{"iss":"i","issued_before":9}],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
-		"hide_credentials":true,"share_token":false,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true}`)
+		"hide_credentials":true,"share_token":false,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true,
+		"mtls_binding":"honour","certificate_header_name":"Client-Cert","certificate_header_format":"base64_encoded","trusted_proxies":["10.0.0.0/8","::1"]}`)
 	want := &schema.Config{
 		URIParamNames: []string{"a", "b"}, CookieNames: []string{"c"}, HeaderNames: []string{}, KeyClaimName: "kid", SecretIsBase64: true,
 		ClaimsToVerify: []string{"exp", "nbf"}, MaximumExpiration: 60, Anonymous: "guest", Realm: "r",
@@ -90,6 +93,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		Revoked:         []schema.Revoked{{Issuer: "i", IssuedBefore: 9}},
 		ClaimsToHeaders: []schema.ClaimHeader{{Header: "X-User", Claim: []string{"sub"}, Values: "comma"}},
 		Leeway:          5, HideCredentials: true, GroupsClaim: []string{"groups"}, AnonymousOn: []string{"missing"}, Shadow: true, LogSerialize: true,
+		MTLSBinding: "honour", CertificateHeaderName: "Client-Cert", CertificateHeaderFormat: "base64_encoded", TrustedProxies: []string{"10.0.0.0/8", "::1"},
 	}
 	if fault != "" || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %q; want %+v", got, fault, want)
@@ -272,7 +276,8 @@ func FuzzParse(f *testing.F) {
 			t.Fatal(err)
 		}
 		text = []byte(strings.NewReplacer(`"anonymous":""`, `"anonymous":null`, `"realm":""`, `"realm":null`,
-			`"secret":""`, `"secret":null`, `"public_key":""`, `"public_key":null`, `"jwks_uri":""`, `"jwks_uri":null`, `"type":""`, `"type":null`).Replace(string(text)))
+			`"secret":""`, `"secret":null`, `"public_key":""`, `"public_key":null`, `"jwks_uri":""`, `"jwks_uri":null`, `"type":""`, `"type":null`,
+			`"certificate_header_name":""`, `"certificate_header_name":null`, `"certificate_header_format":""`, `"certificate_header_format":null`).Replace(string(text)))
 		again, err := schema.Parse(text)
 		if err != nil || !reflect.DeepEqual(again, c) {
 			t.Fatalf("%s: got %+v, %v; want %+v", text, again, err, c)

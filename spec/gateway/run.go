@@ -35,6 +35,7 @@ type options struct {
 	config, plugin, proxy, admin string
 	control, database, role      string
 	prefix, include, accessLog   string
+	proxyTLS, verifyClient       string
 	logLevel, pluginLog          string
 	pluginArgs, failCalls        list
 	includeArgs, priorities      list
@@ -54,6 +55,8 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.config, "config", "", "declarative configuration, YAML or JSON")
 	flags.StringVar(&o.plugin, "plugin", "", "plugin server binary")
 	flags.StringVar(&o.proxy, "proxy", "127.0.0.1:8000", "proxy address")
+	flags.StringVar(&o.proxyTLS, "proxy-tls", "", "proxy address for TLS, with a certificate made at each start; none by default")
+	flags.StringVar(&o.verifyClient, "ssl-verify-client", "off", "off, or optional_no_ca: TLS clients are asked for a certificate, as with nginx_proxy_ssl_verify_client")
 	flags.StringVar(&o.admin, "admin", "127.0.0.1:8001", "Admin API address; off: none, as with admin_listen = off")
 	flags.StringVar(&o.control, "control", "127.0.0.1:0", "address for specs: counters, faults, configurations from outside")
 	flags.StringVar(&o.database, "database", "off", "off, or postgres: the configuration is what the database holds first, and the Admin API changes it")
@@ -79,6 +82,8 @@ func parse(args []string) (options, error) {
 		return o, errors.New("-database is off or postgres")
 	case o.role != "traditional" && (o.role != "data_plane" || o.database != "off"):
 		return o, errors.New("-role is traditional or data_plane; a data plane has no database")
+	case o.verifyClient != "off" && o.verifyClient != "optional_no_ca":
+		return o, errors.New("-ssl-verify-client is off or optional_no_ca")
 	case o.role == "data_plane":
 		o.admin = "off"
 	}
@@ -150,6 +155,7 @@ type node struct {
 	options          options
 	log              *nginx.ErrorLog
 	proxyLn, adminLn net.Listener // adminLn is nil when the Admin API is off
+	tlsLn            net.Listener // nil: none
 	controlLn        net.Listener
 	command          pluginserver.Command
 	process          atomic.Pointer[pluginserver.Process]
@@ -170,6 +176,12 @@ func (n *node) listen() error {
 	var err error
 	if n.proxyLn, err = l.Listen(context.Background(), "tcp", n.options.proxy); err != nil {
 		return err
+	}
+	if n.options.proxyTLS != "" {
+		if n.tlsLn, err = listenTLS(n.options.proxyTLS, n.options.verifyClient); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "gateway: proxy by TLS %s\n", n.tlsLn.Addr())
 	}
 	if n.controlLn, err = l.Listen(context.Background(), "tcp", n.options.control); err != nil || n.options.admin == "off" {
 		return err
@@ -307,7 +319,7 @@ func appendFile(name string) (*os.File, error) {
 
 // serve answers on the listeners until ctx is done.
 func (n *node) serve(ctx context.Context) <-chan error {
-	failed := make(chan error, 3)
+	failed := make(chan error, 4)
 	n.api = admin.API{
 		Store: n.gateway.Store, NodeID: n.gateway.NodeID, Load: n.configure, Faults: &n.faults, Cache: n.rows.Cache,
 	}
@@ -321,6 +333,9 @@ func (n *node) serve(ctx context.Context) <-chan error {
 	}
 	if n.adminLn != nil {
 		servers[n.adminLn] = &httpd.Server{Handle: n.api.Handle, Refuse: admin.Refuse}
+	}
+	if n.tlsLn != nil {
+		servers[n.tlsLn] = &httpd.Server{Handle: n.gateway.Handle, Refuse: proxy.Refuse}
 	}
 	for ln, s := range servers {
 		go func() {

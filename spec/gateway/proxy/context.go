@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"encoding/pem"
 	"net"
 	"strconv"
 	"strings"
@@ -96,6 +97,8 @@ func (c *requestContext) variable(name string) (string, bool) {
 		return local, true
 	case "server_port":
 		return localPort, true
+	case "ssl_client_raw_cert":
+		return c.clientCertificate()
 	case "request_id", "kong_request_id":
 		return c.id, true
 	case "content_length":
@@ -110,6 +113,14 @@ func (c *requestContext) variable(name string) (string, bool) {
 		return strconv.Itoa(c.gateway.Pid), true
 	}
 	return "", false
+}
+
+// clientCertificate is $ssl_client_raw_cert: PEM, newlines included.
+func (c *requestContext) clientCertificate() (string, bool) {
+	if c.req.TLS == nil || len(c.req.TLS.PeerCertificates) == 0 {
+		return "", false
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.req.TLS.PeerCertificates[0].Raw})), true
 }
 
 // argument is $arg_NAME.

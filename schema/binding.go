@@ -1,0 +1,61 @@
+package schema
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// What an option that binds tokens can be.
+const (
+	BindingOff      = "off"
+	BindingHonour   = "honour"   // checked where the token is bound
+	BindingRequired = "required" // and the token must be
+)
+
+func bindings() []string { return []string{BindingOff, BindingHonour, BindingRequired} }
+
+// Proxies returns trusted_proxies. An address stands for itself alone.
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	prefixes := make([]netip.Prefix, 0, len(c.TrustedProxies))
+	for i, text := range c.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if addr, bad := netip.ParseAddr(text); bad == nil && addr.Zone() == "" {
+			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fault(fmt.Sprintf("config.trusted_proxies[%d]", i+1), "is neither an address nor a CIDR block")
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes, nil
+}
+
+// checkBinding checks what binds tokens.
+func (c *Config) checkBinding() (errs []error) {
+	if _, err := c.Proxies(); err != nil {
+		errs = append(errs, err)
+	}
+	together := []struct {
+		name string
+		set  bool
+	}{
+		{"certificate_header_name", c.CertificateHeaderName != ""},
+		{"certificate_header_format", c.CertificateHeaderFormat != ""},
+		{"trusted_proxies", len(c.TrustedProxies) > 0},
+	}
+	var set, missing []string
+	for _, f := range together {
+		if f.set {
+			set = append(set, f.name)
+		} else {
+			missing = append(missing, f.name)
+		}
+	}
+	if len(set) > 0 {
+		for _, name := range missing {
+			errs = append(errs, fault("config."+name, "required field missing (goes with %s)", strings.Join(set, " and ")))
+		}
+	}
+	return errs
+}
