@@ -19,7 +19,7 @@ func supported() []string {
 		"uri_param_names", "cookie_names", "header_names",
 		"key_claim_name", "secret_is_base64", "credentials", "issuers",
 		"claims_to_verify", "maximum_expiration", "leeway",
-		"audience_required", "issuers_allowed", "scopes_required", "scopes_claim", "claims_required", "claims_forbidden",
+		"audience_required", "issuers_allowed", "scopes_required", "scopes_claim", "claims_required", "claims_forbidden", "revoked",
 		"claims_to_headers", "cache_ttl", "realm", "shadow", "log_serialize", "log_claims",
 	}
 }
@@ -32,6 +32,7 @@ func instead() map[string]string {
 		"hide_credentials": "an authorizer cannot change the request",
 		"run_on_preflight": "give OPTIONS no authorizer; a cached answer would let other methods through",
 		"guard_headers":    "no identity headers are set",
+		"revocations":      "a process that is stopped between calls can fetch no lists; see revoked",
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -92,8 +93,10 @@ func TestDashboardQueries(t *testing.T) {
 	provider, key, args := provider(t)
 	address, meteredArgs := metered(t)
 	exp := []any{"exp"}
+	lists := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"revoked":[{"jti":"1"}]}`) }))
+	t.Cleanup(lists.Close)
 	g := withRoutes(t, map[string][]any{
-		"/a": jwt(object{"issuers": []any{object{"issuer": provider.URL}}}),
+		"/a": jwt(object{"issuers": []any{object{"issuer": provider.URL}}, "revocations": []any{object{"url": lists.URL}}}),
 		"/b": jwt(object{"claims_to_verify": exp, "credentials": []any{
 			object{"key": "k", "secret": inlineSecret, "consumer": "alice"},
 			object{"key": "k", "secret": inlineSecret + " of old", "consumer": "alice"},

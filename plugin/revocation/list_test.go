@@ -276,6 +276,26 @@ func TestListsURLIsChecked(t *testing.T) {
 	}
 }
 
+func TestIdleListsAreNotFetched(t *testing.T) {
+	t.Parallel()
+	p := publish(t, `{"jti":"1"}`)
+	lists := revocation.New(revocation.Options{Client: fetch.New(fetch.Options{}), Idle: true})
+	t.Cleanup(lists.Close)
+	list, err := lists.Open(schema.Revocation{URL: p.URL, Refresh: 1, OnFailure: "closed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := told(t, list, "1"); !strings.HasSuffix(got, "is not known, or too old") {
+		t.Errorf("got %s", got)
+	}
+	list.Close()
+	p.do(func() {
+		if p.fetched > 0 {
+			t.Errorf("fetched %d times", p.fetched)
+		}
+	})
+}
+
 func TestFixedList(t *testing.T) {
 	t.Parallel()
 	lists := revocation.New(revocation.Options{Client: fetch.New(fetch.Options{})})

@@ -18,6 +18,8 @@ type Options struct {
 	Client *fetch.Client // its MaxBytes bounds a list
 	// Timeout bounds a fetch. 0: 30 seconds.
 	Timeout time.Duration
+	// Idle has nothing fetched: published lists are never known.
+	Idle bool
 	// MaxEntries is how many a list may have. 0: 2,000,000.
 	MaxEntries int
 
@@ -69,10 +71,14 @@ func (s *Lists) Open(r schema.Revocation) (plugin.RevocationList, error) {
 		s.open[r] = shared
 		ctx, stop := context.WithCancel(context.Background())
 		shared.stop = stop
-		if s.closed {
+		switch {
+		case s.o.Idle:
+			close(shared.tried)
+		case s.closed:
 			stop()
+		default:
+			s.running.Go(func() { shared.run(ctx) })
 		}
-		s.running.Go(func() { shared.run(ctx) })
 	}
 	shared.users++
 	return &opened{list: shared, lists: s}, nil
