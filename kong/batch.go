@@ -67,6 +67,9 @@ func (b *batch) loadConsumer(idOrUsername string) {
 	})
 }
 
+// authenticate tells Kong who the caller is. Without a consumer, the credential is
+// set a second time: that of authenticate arrives with the consumer_id "", which is
+// true in Lua, so that ACL looks that consumer up and answers 500.
 func (b *batch) authenticate(id *plugin.Identity) {
 	b.call("kong.client.authenticate", func(b []byte) []byte {
 		owner := ""
@@ -84,6 +87,13 @@ func (b *batch) authenticate(id *plugin.Identity) {
 			return b
 		})
 	})
+	if id.Consumer == nil {
+		b.set("kong.nginx.set_ctx", "authenticated_credential", func(b []byte) []byte {
+			return wire.AppendStructValue(b, func(b []byte) []byte {
+				return wire.AppendPair(b, "id", func(b []byte) []byte { return wire.AppendStringValue(b, id.CredentialID) })
+			})
+		})
+	}
 }
 
 func fromConsumer(c *plugin.Consumer) *pb.Consumer {
@@ -143,10 +153,22 @@ func (b *batch) shareToken(token []byte) {
 	b.calls++
 }
 
-// setShared sets a value of kong.ctx.shared.
-func (b *batch) setShared(key string, value func([]byte) []byte) {
-	b.call(sharedSet, func(b []byte) []byte {
+// set calls a method that sets a value of a table.
+func (b *batch) set(method, key string, value func([]byte) []byte) {
+	b.call(method, func(b []byte) []byte {
 		return wire.AppendMessage(wire.AppendText(b, 1, key), 2, value)
+	})
+}
+
+// setGroups sets the groups that ACL goes by. Where no token is accepted there are
+// none, and they are removed: ACL would prefer an empty list to the groups that the
+// anonymous consumer has.
+func (b *batch) setGroups(g *plugin.Grant) {
+	b.set(sharedSet, "authenticated_groups", func(b []byte) []byte {
+		if g.Identity == nil || g.Identity.Anonymous() {
+			return wire.AppendRemovedValue(b)
+		}
+		return wire.AppendListValue(b, g.Groups)
 	})
 }
 
@@ -157,8 +179,8 @@ func encodeGrant(g *plugin.Grant) plugin.Answer {
 	if g.Identity != nil {
 		b.authenticate(g.Identity)
 	}
-	if len(g.Groups) > 0 {
-		b.setShared("authenticated_groups", func(b []byte) []byte { return wire.AppendListValue(b, g.Groups) })
+	if g.Groups != nil {
+		b.setGroups(g)
 	}
 	if g.Log != nil {
 		b.serialize(g.Log)

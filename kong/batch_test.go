@@ -51,6 +51,14 @@ func TestCalls(t *testing.T) {
 		call(t, kong.AuthenticateBytes(&plugin.Identity{Consumer: &plugin.Consumer{ID: "id"}}),
 			"kong.client.authenticate", &pb.AuthenticateArgs{Consumer: &pb.Consumer{Id: "id"}})
 	})
+	t.Run("authenticate without a consumer", func(t *testing.T) {
+		b := kong.AuthenticateBytes(&plugin.Identity{CredentialID: "cred", CredentialKey: "key"})
+		second := bytes.Index(b, []byte("kong.nginx.set_ctx")) - 4
+		call(t, b[:second], "kong.client.authenticate", &pb.AuthenticateArgs{Credential: &pb.AuthenticatedCredential{Id: "cred"}})
+		call(t, b[second:], "kong.nginx.set_ctx", &pb.KV{K: "authenticated_credential", V: structpb.NewStructValue(
+			&structpb.Struct{Fields: map[string]*structpb.Value{"id": text("cred")}},
+		)})
+	})
 	t.Run("set_headers", func(t *testing.T) {
 		call(t, kong.SetHeadersBytes((&plugin.Identity{Consumer: consumer, CredentialKey: "key"}).Headers()),
 			"kong.service.request.set_headers", &structpb.Struct{Fields: map[string]*structpb.Value{
@@ -77,6 +85,46 @@ func TestCalls(t *testing.T) {
 				"Content-Type": text("application/json; charset=utf-8"), "WWW-Authenticate": text("Bearer"),
 			}}})
 	})
+}
+
+// Whoever goes on where groups come from tokens has those of the token, or none.
+func TestGroupsCall(t *testing.T) {
+	caller := &plugin.Identity{Consumer: &plugin.Consumer{ID: "id"}, CredentialID: "cred", CredentialKey: "key"}
+	guest := &plugin.Identity{Consumer: &plugin.Consumer{ID: "id"}}
+	list := func(texts ...any) *structpb.Value {
+		l, err := structpb.NewList(texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return structpb.NewListValue(l)
+	}
+	removed := structpb.NewBoolValue(false)
+	for name, tt := range map[string]struct {
+		grant plugin.Grant
+		want  *structpb.Value // nil: no call
+	}{
+		"some":                  {plugin.Grant{Identity: caller, Groups: []string{"a", "b"}}, list("a", "b")},
+		"none":                  {plugin.Grant{Identity: caller, Groups: []string{}}, list()},
+		"not from tokens":       {plugin.Grant{Identity: caller}, nil},
+		"guest":                 {plugin.Grant{Identity: guest, Groups: []string{}}, removed},
+		"guest, not from token": {plugin.Grant{Identity: guest}, nil},
+		"nobody":                {plugin.Grant{Groups: []string{}}, removed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := kong.AnswerBytes(&tt.grant, false)
+			at := bytes.Index(b, []byte("kong.ctx.shared.set")) - 4
+			if tt.want == nil {
+				if at >= 0 {
+					t.Errorf("groups are set: %q", b)
+				}
+				return
+			}
+			if at < 0 {
+				t.Fatalf("groups are not set: %q", b)
+			}
+			call(t, b[at:], "kong.ctx.shared.set", &pb.KV{K: "authenticated_groups", V: tt.want})
+		})
+	}
 }
 
 func TestEnd(t *testing.T) {

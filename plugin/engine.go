@@ -100,7 +100,7 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		return nil, errors.Join(faults...)
 	}
 	var none *Identity
-	e.unidentified = s.o.Encode(&Grant{Headers: append(none.Headers(), claimHeaders(c, nil)...)})
+	e.unidentified = s.o.Encode(&Grant{Headers: append(none.Headers(), claimHeaders(c, nil)...), Groups: groups(c, nil)})
 	if headers := claimHeaders(c, nil); len(headers) > 0 {
 		e.aside = s.o.Encode(&Grant{Headers: headers})
 	}
@@ -192,6 +192,7 @@ func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
 		out.Kind, grant.Headers = Aside, claimHeaders(e.c, nil)
 	} else {
 		out.Kind, grant.Headers = Unidentified, append((*Identity)(nil).Headers(), claimHeaders(e.c, nil)...)
+		grant.Groups = groups(e.c, nil)
 	}
 	out.Answer = e.s.o.Encode(grant)
 	return out
@@ -396,7 +397,7 @@ func (e *Engine) newGuest(consumer *entry[Consumer]) *guest {
 			headers = append(headers, Header{Name: spelling})
 		}
 	}
-	g := &guest{consumer: consumer, grant: &Grant{Identity: id, Headers: append(headers, claimHeaders(e.c, nil)...)}}
+	g := &guest{consumer: consumer, grant: &Grant{Identity: id, Headers: append(headers, claimHeaders(e.c, nil)...), Groups: groups(e.c, nil)}}
 	if e.minter != nil {
 		g.asserted = &asserted{caller: e.caller(id, new(facts)), grant: g.grant}
 	} else {

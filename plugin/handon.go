@@ -51,7 +51,8 @@ func headerSafe(s string, element bool) string {
 	return b.String()
 }
 
-// groups returns the caller's groups for Kong's ACL plugin.
+// groups returns the caller's groups for Kong's ACL plugin. They are nil only without
+// groups_claim: with it, nobody goes on with groups that something else has set.
 func groups(c *schema.Config, claims map[string]any) []string {
 	if len(c.GroupsClaim) == 0 {
 		return nil

@@ -60,7 +60,7 @@ type Header struct {
 type Grant struct {
 	Identity *Identity
 	Headers  []Header // all that are to be set or removed
-	Groups   []string // for Kong's ACL plugin
+	Groups   []string // for Kong's ACL plugin; nil: they are not this plugin's to set
 	Log      *Log     // nil: nothing is to be logged
 }
 

@@ -191,33 +191,71 @@ func TestGroups(t *testing.T) {
 	t.Parallel()
 	p, key, args := provider(t)
 	issuer := []any{object{"issuer": p.URL, "consumer_optional": true}}
-	acl := func(config object) object { return object{"name": "acl", "config": config} }
-	g := withRoutes(t, map[string][]any{
-		"/none":   append(jwt(object{"issuers": issuer, "groups_claim": []any{"groups"}}), acl(object{"allow": []any{"staff"}, "always_use_authenticated_groups": true})),
-		"/always": append(jwt(object{"groups_claim": []any{"groups"}}), acl(object{"allow": []any{"staff"}, "always_use_authenticated_groups": true})),
-	}, args)
+	acl := func(always bool, rule string) object {
+		return object{"name": "acl", "config": object{rule: []any{"staff"}, "always_use_authenticated_groups": always}}
+	}
+	claim := []any{"groups"}
+	config := copyConfig(t, specConfig(t))
+	for _, name := range []string{conformance.Alice, conformance.Anonymous} {
+		consumer(t, config, name)["acls"] = []any{object{"group": "staff"}}
+	}
+	service, _ := list(config["services"])[0].(object)
+	for path, plugins := range map[string][]any{
+		"/issuer":        append(jwt(object{"issuers": issuer, "groups_claim": claim}), acl(false, "allow")),
+		"/issuer-always": append(jwt(object{"issuers": issuer, "groups_claim": claim}), acl(true, "allow")),
+		"/issuer-deny":   append(jwt(object{"issuers": issuer, "groups_claim": claim}), acl(false, "deny")),
+		"/no-claim":      append(jwt(object{"issuers": issuer}), acl(false, "allow")),
+		"/always":        append(jwt(object{"groups_claim": claim}), acl(true, "allow")),
+		"/own":           append(jwt(object{"groups_claim": claim}), acl(false, "allow")),
+		"/guest":         append(jwt(object{"groups_claim": claim, "anonymous": "anonymous-user"}), acl(true, "allow")),
+	} {
+		service["routes"] = append(list(service["routes"]), object{"name": path[1:], "paths": []any{path}, "plugins": plugins})
+	}
+	for i, arg := range args {
+		args[i] = "-plugin-arg=" + arg
+	}
+	g := startGateway(t, config, args...)
+	const nobody = "" // sends no token
 	for name, tt := range map[string]struct {
 		path, sub string
 		groups    any
 		status    int
 	}{
-		"without a consumer":          {"/none", "stranger", []any{"x", "staff"}, 200},
-		"without a consumer, refused": {"/none", "stranger", []any{"x"}, 403},
-		"with a consumer":             {"/always", "", []any{"staff"}, 200},
-		"with a consumer, text":       {"/always", "", "staff", 200},
-		"with a consumer, refused":    {"/always", "", []any{}, 403},
+		"without a consumer":                {"/issuer", "stranger", []any{"x", "staff"}, 200},
+		"without a consumer, text":          {"/issuer", "stranger", "staff", 200},
+		"without a consumer, refused":       {"/issuer", "stranger", []any{"x"}, 403},
+		"without a consumer, empty list":    {"/issuer", "stranger", []any{}, 403},
+		"without a consumer, without claim": {"/issuer", "stranger", nil, 403},
+		"always":                            {"/issuer-always", "stranger", []any{"staff"}, 200},
+		"always, refused":                   {"/issuer-always", "stranger", []any{"x"}, 403},
+		"always, without claim":             {"/issuer-always", "stranger", nil, 403},
+		"deny, others":                      {"/issuer-deny", "stranger", []any{"x"}, 200},
+		"deny, without claim":               {"/issuer-deny", "stranger", nil, 200},
+		"deny, refused":                     {"/issuer-deny", "stranger", []any{"staff"}, 403},
+		"no groups_claim":                   {"/no-claim", "stranger", []any{"staff"}, 403},
+		"with a consumer":                   {"/always", "alice", []any{"staff"}, 200},
+		"with a consumer, text":             {"/always", "alice", "staff", 200},
+		"with a consumer, refused":          {"/always", "alice", []any{}, 403},
+		"with a consumer, without claim":    {"/always", "alice", nil, 403},
+		"the consumer's own":                {"/own", "alice", []any{}, 200},
+		"the anonymous consumer's own":      {"/guest", nobody, nil, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			token := claimsToken(t, object{"groups": tt.groups})
-			if tt.sub != "" {
-				var err error
-				if token, err = p.Token(key, object{"sub": tt.sub, "groups": tt.groups}, nil); err != nil {
+			var headers [][2]string
+			switch claims := (object{"sub": tt.sub, "groups": tt.groups}); tt.sub {
+			case nobody:
+			case "alice":
+				headers = append(headers, bearer(claimsToken(t, claims)))
+			default:
+				token, err := p.Token(key, claims, nil)
+				if err != nil {
 					t.Fatal(err)
 				}
+				headers = append(headers, bearer(token))
 			}
 			for range 2 {
-				if a := g.send(t, "GET", tt.path, bearer(token)); a.status != tt.status {
+				if a := g.send(t, "GET", tt.path, headers...); a.status != tt.status {
 					t.Errorf("%d %s, want %d", a.status, a.body, tt.status)
 				}
 			}

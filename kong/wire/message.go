@@ -204,6 +204,11 @@ func AppendNumberValue(b []byte, n float64) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, 2, protowire.Fixed64Type), math.Float64bits(n))
 }
 
+// AppendRemovedValue appends the Value false, which Kong takes for Lua's nil
+// (structpb_value in kong/runloop/plugin_servers/rpc/pb_rpc.lua): a table's entry
+// that is set to it is removed.
+func AppendRemovedValue(b []byte) []byte { return AppendVarint(b, 4, 0) }
+
 // AppendStructValue appends a Value's Struct, with entries that entries writes.
 func AppendStructValue(b []byte, entries func([]byte) []byte) []byte {
 	return AppendMessage(b, 5, entries)

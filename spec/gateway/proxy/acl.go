@@ -68,7 +68,7 @@ func (c *requestContext) consumerID() (string, bool) {
 	switch {
 	case c.consumer != nil:
 		return c.consumer.ID, true
-	case c.credential != nil:
+	case c.credential != nil && !c.credential.Bare:
 		return c.credential.ConsumerID, true
 	}
 	return "", false

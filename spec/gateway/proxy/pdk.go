@@ -143,6 +143,29 @@ func put(table map[string]any, args []byte) error {
 	return err
 }
 
+// setCtx sets a value of ngx.ctx, where kong.client keeps who was authenticated.
+func (p pdk) setCtx(args []byte) error {
+	k, v, err := wire.DecodeKV(args)
+	if err != nil {
+		return err
+	}
+	p.ngxCtx[k] = v
+	if k != "authenticated_credential" {
+		return nil
+	}
+	if p.credential = nil; v == nil {
+		return nil
+	}
+	table, ok := v.(map[string]any)
+	if !ok {
+		return errors.New("authenticated_credential: a table was expected")
+	}
+	id, _ := table["id"].(string)
+	consumer, has := table["consumer_id"].(string)
+	p.credential = &wire.Credential{ID: id, ConsumerID: consumer, Bare: !has}
+	return nil
+}
+
 func get(table map[string]any, args []byte) ([]byte, error) {
 	k, err := wire.DecodeString(args)
 	if err != nil {
@@ -202,7 +225,7 @@ func (p pdk) nginx(method string, args []byte) ([]byte, error) {
 	case "kong.nginx.req_start_time":
 		return wire.Number(float64(p.start.UnixMilli()) / 1000), nil
 	case "kong.nginx.set_ctx":
-		return nil, put(p.ngxCtx, args)
+		return nil, p.setCtx(args)
 	case "kong.nginx.get_ctx":
 		return get(p.ngxCtx, args)
 	case "kong.nginx.get_tls1_version_str":

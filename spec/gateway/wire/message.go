@@ -172,7 +172,11 @@ func DecodeConsumer(b []byte) (*Consumer, error) {
 }
 
 // Credential is kong_plugin_protocol.AuthenticatedCredential.
-type Credential struct{ ID, ConsumerID string }
+type Credential struct {
+	ID, ConsumerID string
+	// Bare: Lua sees no consumer_id, where that of a decoded message is "" at least.
+	Bare bool
+}
 
 // Append encodes c.
 func (c *Credential) Append(b []byte) []byte {
