@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"strings"
 
@@ -84,6 +85,11 @@ func (p *pdk) Call(method string, args []byte) ([]byte, error) {
 		}
 		return p.answers[method+" "+strings.ToLower(name)], nil
 	case "kong.response.exit":
+		exit, err := wire.DecodeExit(args)
+		p.wrong = fmt.Errorf("answered %d %s", exit.Status, exit.Body) // where nobody is to be refused
+		if err != nil || exit.Status != http.StatusUnauthorized {
+			return nil, p.wrong
+		}
 		return nil, pluginserver.ErrExit
 	}
 	if a, ok := p.answers[method]; ok {

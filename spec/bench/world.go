@@ -26,7 +26,7 @@ const (
 	consumer = "00000000-0000-4000-8000-000000000001"
 )
 
-// world is what a plugin binary finds around it: an Admin API with one
+// world is what a plugin binary finds around it: an Admin API, as with a database, with one
 // credential for each algorithm, by its name.
 type world struct {
 	admin *httptest.Server
@@ -65,7 +65,7 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Content-Type", "application/json; charset=utf-8")
 	key, ok := strings.CutPrefix(r.URL.EscapedPath(), "/jwts/")
 	if !ok {
-		fmt.Fprint(rw, `{"configuration_hash":"1"}`)
+		fmt.Fprint(rw, `{"server":{},"memory":{}}`)
 		return
 	}
 	key, err := url.PathUnescape(key)
