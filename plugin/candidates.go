@@ -42,10 +42,14 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		no = e.no.invalidAlgorithm
 	}
 	for _, credential := range candidates {
-		if t.alg != credential.value.Algorithm {
+		position := credential.value.position
+		same := t.alg == credential.value.Algorithm
+		t.trace.step(CheckAlgorithm, position, same)
+		if !same {
 			continue
 		}
 		verifier, err := credential.value.verifier(e.c.SecretIsBase64)
+		t.trace.step(CheckKey, position, err == nil)
 		if err != nil {
 			no, warning = e.no.invalidKey, fmt.Errorf("credential %s with key %q cannot be used: %w", credential.value.ID, credential.value.Key, err)
 			continue
@@ -54,10 +58,11 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 			return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 		}
 		good, err := e.s.verifies(ctx, verifier, t)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, Outcome{Refusal: busy(), Fault: err}
-		case good:
+		}
+		t.trace.step(CheckSignature, position, good)
+		if good {
 			return credential, Outcome{}
 		}
 		no = e.no.invalidSignature

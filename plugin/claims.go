@@ -29,6 +29,9 @@ type claimFaults struct {
 	missedBy *float64          // see Refusal
 }
 
+// at tells whether a claim is at fault.
+func (f *claimFaults) at(claim string) bool { return f != nil && f.told[claim] != "" }
+
 // add returns f, or the first faults if f is nil, with what is wrong with a claim.
 func (f *claimFaults) add(claim, told string, reason Reason) *claimFaults {
 	if f == nil {
@@ -67,6 +70,7 @@ func checkClaims(c *schema.Config, t *token, now time.Time) (v validity, faults 
 		case seconds >= v.expires:
 			faults = faults.missed("exp", "token expired", ReasonExpired, seconds-exp)
 		}
+		t.trace.step(CheckExp, 0, !faults.at("exp"))
 	}
 	if slices.Contains(c.ClaimsToVerify, "nbf") {
 		nbf, isNumber := t.number("nbf")
@@ -76,6 +80,7 @@ func checkClaims(c *schema.Config, t *token, now time.Time) (v validity, faults 
 		case seconds < v.notBefore:
 			faults = faults.missed("nbf", "token not valid yet", ReasonNotYetValid, nbf-seconds)
 		}
+		t.trace.step(CheckNbf, 0, !faults.at("nbf"))
 	}
 	if faults != nil || c.MaximumExpiration <= 0 {
 		return v, faults
@@ -83,11 +88,12 @@ func checkClaims(c *schema.Config, t *token, now time.Time) (v validity, faults 
 	const exceeds = "exceeds maximum allowed expiration"
 	switch over := exp - seconds - c.MaximumExpiration; {
 	case !isNumber:
-		return v, faults.add("exp", exceeds, either("exp", ReasonNoExp, ReasonInvalidExp))
+		faults = faults.add("exp", exceeds, either("exp", ReasonNoExp, ReasonInvalidExp))
 	case over > 0:
-		return v, faults.missed("exp", exceeds, ReasonExceedsMaximum, over)
+		faults = faults.missed("exp", exceeds, ReasonExceedsMaximum, over)
 	}
-	return v, nil
+	t.trace.step(CheckMaximumExpiration, 0, faults == nil)
+	return v, faults
 }
 
 // wholeSeconds is the resolution of the bundled plugin's clock, ngx.time().

@@ -164,6 +164,7 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 		return Outcome{Kind: Unidentified, Answer: e.unidentified}
 	}
 	out := e.authenticate(ctx, r, consumers)
+	r.Trace.refused(out.Refusal)
 	if out.Refusal == nil || out.Fault != nil || !e.admitsGuest(out.Refusal) {
 		return out
 	}
@@ -201,6 +202,7 @@ func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
 // authenticate decides by the request's token alone.
 func (e *Engine) authenticate(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
 	raw, no := findToken(e.c, e.no, r)
+	r.Trace.step(CheckToken, 0, no == nil)
 	if no != nil {
 		return Outcome{Refusal: no}
 	}
@@ -215,6 +217,8 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		}
 	}
 	t, malformed := parseToken(raw)
+	t.trace = r.Trace
+	t.trace.parsed(&t, malformed == "")
 	if malformed != "" {
 		return Outcome{Refusal: e.no.malformed[malformed]}
 	}
@@ -313,17 +317,19 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	var f facts
 	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no, facts: f} }
 	claim := t.key(e.c.KeyClaimName)
-	if claim == nil {
-		return refused(e.no.noKeyClaim)
-	}
 	key, _ := claim.(string)
-	if key == "" { // or no string
+	t.trace.step(CheckKeyClaim, 0, key != "")
+	switch {
+	case claim == nil:
+		return refused(e.no.noKeyClaim)
+	case key == "": // or no string
 		return refused(e.no.invalidKeyClaim)
 	}
 	candidates, err := e.candidates(ctx, key, consumers != nil)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a credential: %w", err)}
 	}
+	t.trace.step(CheckCredential, 0, len(candidates) > 0)
 	if len(candidates) > 0 {
 		f.credential = key
 	}
@@ -345,6 +351,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading a consumer: %w", err)}
 	}
+	t.trace.step(CheckConsumer, 0, consumer != nil)
 	if consumer == nil {
 		_, out := refused(noConsumer(e.c, key))
 		out.Warning = fmt.Errorf("credential with key %q: its consumer %q does not exist", key, known.ConsumerID)

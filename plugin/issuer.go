@@ -39,14 +39,22 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if consumers == nil { // a signature with a public key is never quick
 		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 	}
-	if !typeHolds(t, is.Type) {
-		return refused(invalidType(e.c))
+	t.trace.issued(is)
+	if is.Type != "" {
+		holds := typeHolds(t, is.Type)
+		t.trace.step(CheckType, 0, holds)
+		if !holds {
+			return refused(invalidType(e.c))
+		}
 	}
-	if !slices.Contains(is.Algorithms, t.alg) {
+	allowed := slices.Contains(is.Algorithms, t.alg)
+	t.trace.step(CheckAlgorithm, 0, allowed)
+	if !allowed {
 		return refused(e.no.invalidAlgorithm)
 	}
 	keyID, ok := t.header["kid"].(string)
 	if !ok && t.header["kid"] != nil {
+		t.trace.step(CheckKeyID, 0, false)
 		return refused(unknownKey(e.c))
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
@@ -55,6 +63,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	if err != nil {
 		return nil, Outcome{Refusal: keysUnavailable(), Fault: fmt.Errorf("issuer %s: %w", is.Issuer.Issuer, err), facts: f}
 	}
+	t.trace.published(keys)
 	if len(keys) == 1 {
 		f.keyID = keys[0].KeyID
 	}
@@ -71,7 +80,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	f.keyID, f.claims = key.KeyID, t.claims
 	v := &verified{decision: decision{key: key}}
 	var faults *claimFaults
-	if v.validity, faults = checkIssuedClaims(e.c, t, e.s.o.Now()); faults == nil && !audienceHolds(t, is.Audience) {
+	if v.validity, faults = checkIssuedClaims(e.c, t, e.s.o.Now()); faults == nil && !audienceHolds(t, is.Audience, CheckIssuedFor) {
 		faults = wrongAudience(nil)
 	}
 	if faults != nil {
@@ -92,6 +101,7 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	}
 	if sub == "" {
 		if consumer == nil {
+			t.trace.step(CheckSubject, 0, false)
 			return refused(invalidSubject(e.c))
 		}
 		v.identity.CredentialID, v.identity.CredentialKey = consumer.value.ID, consumer.value.ID
@@ -108,7 +118,7 @@ func (e *Engine) verifyingKey(ctx context.Context, t *token, keys []*PublishedKe
 		return nil, 0, err
 	}
 	defer done()
-	for _, k := range keys {
+	for i, k := range keys {
 		verifier := k.verifier(t.alg)
 		if verifier == nil || k.retired.Load() {
 			continue
@@ -116,9 +126,14 @@ func (e *Engine) verifyingKey(ctx context.Context, t *token, keys []*PublishedKe
 		if tried++; tried > maxCandidates {
 			return nil, tried, nil
 		}
-		if verifier.verify(t) {
+		good := verifier.verify(t)
+		t.trace.step(CheckSignature, i+1, good)
+		if good {
 			return k, tried, nil
 		}
+	}
+	if tried == 0 {
+		t.trace.step(CheckPublishedKey, 0, false)
 	}
 	return nil, tried, nil
 }
@@ -128,7 +143,7 @@ func (e *Engine) verifyingKey(ctx context.Context, t *token, keys []*PublishedKe
 func typeHolds(t *token, want string) bool {
 	typ, _ := t.header["typ"].(string)
 	short := func(s string) string { return strings.TrimPrefix(strings.ToLower(s), "application/") }
-	return want == "" || short(typ) == short(want)
+	return short(typ) == short(want)
 }
 
 // checkIssuedClaims verifies the registered claims of an issuer's token, asked
@@ -148,13 +163,15 @@ func checkIssuedClaims(c *schema.Config, t *token, now time.Time) (validity, *cl
 		iat, ok := t.number("iat")
 		switch {
 		case !ok:
-			return v, faults.add("iat", notNumber, ReasonInvalidIat)
+			faults = faults.add("iat", notNumber, ReasonInvalidIat)
 		case iat-c.Leeway > wholeSeconds(now):
-			return v, faults.missed("iat", "token issued in the future", ReasonIssuedInFuture, iat-wholeSeconds(now))
+			faults = faults.missed("iat", "token issued in the future", ReasonIssuedInFuture, iat-wholeSeconds(now))
+		default:
+			v.notBefore = math.Max(v.notBefore, iat-c.Leeway)
 		}
-		v.notBefore = math.Max(v.notBefore, iat-c.Leeway)
+		t.trace.step(CheckIat, 0, faults == nil)
 	}
-	return v, nil
+	return v, faults
 }
 
 // issuedConsumer finds the consumer of an issuer's token; nil without a refusal
@@ -166,10 +183,12 @@ func (e *Engine) issuedConsumer(ctx context.Context, is *issuer, t *token, consu
 	if claim != "" {
 		consumer, err = e.consumerBy(ctx, is.ConsumerBy, claim, consumers)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a consumer: %w", err)}
-	case consumer == nil && !is.ConsumerOptional:
+	}
+	enough := consumer != nil || is.ConsumerOptional
+	t.trace.step(CheckConsumer, 0, enough)
+	if !enough {
 		return nil, Outcome{Refusal: noIssuedConsumer(e.c, path)}
 	}
 	return consumer, Outcome{}

@@ -11,14 +11,21 @@ import (
 // claims. Nil means that it complies.
 func checkPolicy(c *schema.Config, t *token) *Refusal {
 	var faults *claimFaults
-	if iss, _ := t.claims["iss"].(string); len(c.IssuersAllowed) > 0 && !slices.Contains(c.IssuersAllowed, iss) {
-		faults = faults.add("iss", "issuer not allowed", ReasonWrongIssuer)
+	if len(c.IssuersAllowed) > 0 {
+		iss, _ := t.claims["iss"].(string)
+		allowed := slices.Contains(c.IssuersAllowed, iss)
+		t.trace.step(CheckIssuersAllowed, 0, allowed)
+		if !allowed {
+			faults = faults.add("iss", "issuer not allowed", ReasonWrongIssuer)
+		}
 	}
-	if !audienceHolds(t, c.AudienceRequired) {
+	if !audienceHolds(t, c.AudienceRequired, CheckAudienceRequired) {
 		faults = wrongAudience(faults)
 	}
-	for _, name := range c.ClaimsForbidden {
-		if _, there := t.claims[name]; there {
+	for i, name := range c.ClaimsForbidden {
+		_, there := t.claims[name]
+		t.trace.step(CheckClaimsForbidden, i+1, !there)
+		if there {
 			faults = faults.add(name, "claim not allowed", ReasonForbiddenClaim)
 		}
 	}
@@ -30,12 +37,15 @@ func checkPolicy(c *schema.Config, t *token) *Refusal {
 		enough := slices.ContainsFunc(c.ScopesRequired, func(wanted string) bool {
 			return !slices.ContainsFunc(strings.Fields(wanted), func(scope string) bool { return !slices.Contains(has, scope) })
 		})
+		t.trace.step(CheckScopesRequired, 0, enough)
 		if !enough {
 			return insufficientScope(c)
 		}
 	}
-	for _, rule := range c.ClaimsRequired {
-		if !ruleHolds(&rule, claimAt(t.claims, rule.Claim)) {
+	for i, rule := range c.ClaimsRequired {
+		holds := ruleHolds(&rule, claimAt(t.claims, rule.Claim))
+		t.trace.step(CheckClaimsRequired, i+1, holds)
+		if !holds {
 			return missingClaim(c, rule.Claim)
 		}
 	}
@@ -48,16 +58,16 @@ func wrongAudience(faults *claimFaults) *claimFaults {
 
 // audienceHolds tells whether aud holds one of wanted, or none is wanted
 // (RFC 7519 section 4.1.3).
-func audienceHolds(t *token, wanted []string) bool {
+func audienceHolds(t *token, wanted []string, check Check) bool {
 	if len(wanted) == 0 {
 		return true
 	}
-	for _, v := range asList(t.claims["aud"]) {
-		if s, ok := v.(string); ok && slices.Contains(wanted, s) {
-			return true
-		}
-	}
-	return false
+	holds := slices.ContainsFunc(asList(t.claims["aud"]), func(v any) bool {
+		s, ok := v.(string)
+		return ok && slices.Contains(wanted, s)
+	})
+	t.trace.step(check, 0, holds)
+	return holds
 }
 
 func asList(v any) []any {

@@ -34,6 +34,8 @@ type Request struct {
 	Certificate, CertificateHeader, Peer []byte
 	// HasCredential tells that another plugin has authenticated the request.
 	HasCredential bool
+	// Trace, if not nil, is filled in while the request is decided.
+	Trace *Trace
 }
 
 // SentHeader is how one of Request.Headers was sent.

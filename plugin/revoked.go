@@ -103,10 +103,12 @@ func (e *Engine) checkRevoked(ctx context.Context, t *token, wait bool) (no *Ref
 	defer cancel()
 	name := t.name()
 	for _, l := range e.revocations {
-		switch revoked, err := l.Revoked(ctx, &name); {
-		case err != nil:
+		revoked, err := l.Revoked(ctx, &name)
+		if err != nil {
 			return revocationUnknown(), err
-		case revoked:
+		}
+		t.trace.step(CheckRevocation, 0, !revoked)
+		if revoked {
 			return tokenRevoked(e.c), nil
 		}
 	}

@@ -32,10 +32,11 @@ type token struct {
 	alg       string
 	signed    []byte // what the signature is over: header and payload, a part of what was sent
 	signature []byte
+	trace     *Trace // nil: nobody wants to know
 }
 
 // parseToken takes a token apart. malformed says what is wrong with it, or is
-// empty.
+// empty; t then holds no more than what could be read.
 func parseToken(raw []byte) (t token, malformed string) {
 	header, rest, ok1 := bytes.Cut(raw, []byte("."))
 	claims, signature, ok2 := bytes.Cut(rest, []byte("."))
@@ -47,18 +48,18 @@ func parseToken(raw []byte) (t token, malformed string) {
 	t.header, _ = headerValue.(map[string]any)
 	t.alg, _ = t.header["alg"].(string)
 	if !slices.Contains(schema.Algorithms(), t.alg) {
-		return token{}, malformedAlg
+		return t, malformedAlg
 	}
 	if t.claims, ok1 = claimsValue.(map[string]any); !ok1 { // RFC 7519 section 7.2
-		return token{}, malformedClaims
+		return t, malformedClaims
 	}
 	if t.signature, ok1 = decodeBase64URL(signature); !ok1 {
-		return token{}, malformedSignature
+		return t, malformedSignature
 	}
 	if _, ok1 = t.header["crit"]; ok1 {
 		// No extension is understood, so none that is critical can be accepted
 		// (RFC 7515 section 4.1.11).
-		return token{}, malformedCrit
+		return t, malformedCrit
 	}
 	t.signed = raw[:len(header)+1+len(claims)]
 	return t, ""
