@@ -6,12 +6,12 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
 FUZZTIME ?= 10s
 SOAKTIME ?= 30m
 FLOOD ?= 1000000
-CONFIG ?= lambda/go-jwt.yml
 
 .PHONY: run test lint fuzz bench soak image lambda build help
 
-run: build ## serve kong/verified.yml by the embedded gateway, with the plugin in it
-	bin/gateway -config kong/verified.yml -plugin bin/go-jwt -nginx-include auto -demo
+run: CONFIG ?= kong/verified.yml
+run: build ## serve CONFIG (kong/verified.yml) by the embedded gateway, with the plugin in it and further ARGS
+	bin/gateway -config "$(CONFIG)" -plugin bin/go-jwt -nginx-include auto -plugin-arg -metrics-listen=127.0.0.1:9542 -demo $(ARGS)
 
 build: ## build the plugin and the embedded gateway into bin/
 	$(BUILD) -o bin/go-jwt .
@@ -55,6 +55,7 @@ soak: build ## keep it under load and faults for SOAKTIME (30m), checking every 
 image: ## build the Docker image
 	docker build -t kong-go-jwt .
 
+lambda: CONFIG ?= lambda/go-jwt.yml
 lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (lambda/go-jwt.yml) in them, into bin/
 	go build -o bin/build-lambda-zip github.com/aws/aws-lambda-go/cmd/build-lambda-zip
 	@set -e; for arch in arm64 amd64; do \

@@ -91,7 +91,7 @@ func tryGateway(t testing.TB, config any, args ...string) (*gateway, error) {
 		return nil, err
 	}
 	g.cmd = exec.Command(setup.gateway, append([]string{
-		"-config", g.configFile, "-plugin", setup.plugin, "-kong-prefix", dir,
+		"-strict", "-config", g.configFile, "-plugin", setup.plugin, "-kong-prefix", dir,
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-plugin-log", g.pluginLog,
 	}, append(slices.Clone(setupFlags(t)), args...)...)...)
 	g.cmd.Env = append(os.Environ(), "GO_JWT_SPEC_SECRET="+vaultSecret)

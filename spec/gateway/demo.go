@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"kong-go-jwt/spec/gateway/config"
@@ -17,33 +19,73 @@ import (
 // demo starts the upstream, waits for the plugin and tells what to try.
 func (n *node) demo(ctx context.Context) error {
 	store := n.gateway.Store()
+	upstream, past, err := n.demoService(ctx, store)
+	if err != nil {
+		return err
+	}
+	if err := n.awaitSocket(ctx); err != nil {
+		return err
+	}
+	tries, err := n.tries(ctx, store)
+	if err != nil {
+		return err
+	}
+	admin := "off"
+	if n.adminLn != nil {
+		admin = "http://" + n.adminLn.Addr().String()
+	}
+	_, err = fmt.Fprintf(os.Stdout, `
+The gateway is up, with %s:
+
+  proxy      http://%s
+  Admin API  %s
+  metrics    %s
+  upstream   %s
+
+In another terminal:
+
+%s%s# read the configuration and the plugin's binary again, as "kong reload" does
+kill -HUP %d
+
+Ctrl-C ends it.
+`, n.options.config, n.proxyLn.Addr(), admin, metricsOf(n.options.pluginArgs), upstream, tries, past, os.Getpid())
+	return err
+}
+
+// demoService starts an upstream for the first service, if that is on this machine
+// and nobody else has started one; upstream tells which, and past how to get past
+// the gateway to it.
+func (n *node) demoService(ctx context.Context, store *config.Store) (upstream, past string, err error) {
 	if len(store.Services) == 0 {
-		return errors.New("-demo: the configuration has no service")
+		return "none: there is no service", "", nil
 	}
 	s := store.Services[0]
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
-	if err != nil {
-		return fmt.Errorf("starting the upstream: %w", err)
+	address := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	where := s.Protocol + "://" + address
+	if ip := net.ParseIP(s.Host); s.Host != "localhost" && (ip == nil || !ip.IsLoopback()) || s.Protocol != "http" {
+		return where + ", which is yours to start", "", nil
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
+		return where + ", not started here: " + err.Error(), "", nil
+	} else if err != nil {
+		return "", "", fmt.Errorf("starting the upstream: %w", err)
 	}
 	server := echoServer("")
 	verifies := false
 	if server.Handler, verifies, err = demoUpstream(store, n.proxyLn.Addr().String()); err != nil {
-		return err
+		return "", "", err
 	}
 	go func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			n.log.Printf(nginx.Err, "upstream: %v", err)
 		}
 	}()
-	if err := n.awaitSocket(ctx); err != nil {
-		return err
-	}
-	past := ""
 	if verifies {
 		past = "# past the gateway, with a header that anyone can write: 401\n" +
 			"curl -i -H 'X-Consumer-Username: mobile-app' http://" + ln.Addr().String() + "/\n\n"
 	}
-	return n.explain(store, past)
+	return where + ", which answers with what it is sent", past, nil
 }
 
 func (n *node) awaitSocket(ctx context.Context) error {
@@ -64,29 +106,30 @@ func (n *node) awaitSocket(ctx context.Context) error {
 	}
 }
 
-// explain prints curl commands for the routes, by what is configured on them.
-// past tells how to get past the gateway.
-func (n *node) explain(store *config.Store, past string) error {
-	var credential *config.JWTSecret
-	for _, j := range store.JWTs {
-		if j.Algorithm == "HS256" {
-			credential = j
-			break
-		}
-	}
-	if credential == nil {
-		return errors.New("-demo: the configuration has no HS256 credential")
-	}
-	token, err := mint(credential.Key, credential.Secret, time.Hour)
-	if err != nil {
-		return err
-	}
-	var private, public, preflight string
-	for _, r := range store.Routes {
-		if len(r.Paths) == 0 {
+// metricsOf tells where the plugin serves its metrics, by its arguments.
+func metricsOf(args []string) string {
+	address := ""
+	for i, a := range args {
+		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(a, "-"), "-"), "=")
+		if name != "metrics-listen" {
 			continue
 		}
-		url := "http://" + n.proxyLn.Addr().String() + r.Paths[0]
+		if !given && i+1 < len(args) {
+			value = args[i+1]
+		}
+		address = value // the last one counts
+	}
+	if address == "" {
+		return "off; -plugin-arg -metrics-listen=127.0.0.1:9542 serves them"
+	}
+	return "http://" + address + "/metrics, and /healthz and /readyz"
+}
+
+// tries makes curl commands for the routes, by what is configured on them.
+func (n *node) tries(ctx context.Context, store *config.Store) (string, error) {
+	var private, public, preflight *config.Route
+	var plugin *config.Plugin // of private
+	for _, r := range store.Routes {
 		for _, p := range store.Chain(r) {
 			if p.Name != n.gateway.Plugin {
 				continue
@@ -94,28 +137,50 @@ func (n *node) explain(store *config.Store, past string) error {
 			switch {
 			case p.Config["publish_keys"] == true:
 			case p.Config["anonymous"] != nil:
-				public = url
+				public = r
 			case p.Config["run_on_preflight"] == false:
-				preflight = url
-			case private == "":
-				private = url
+				preflight = r
+			case private == nil:
+				private, plugin = r, p
 			}
 		}
 	}
-	out := "\nThe gateway is up. In another terminal:\n\n"
-	if private != "" {
-		out += "# a valid token: 200, and the upstream is told who it is\n" +
-			"curl -i -H 'Authorization: Bearer " + token + "' " + private + "\n\n" +
-			"# the same in the query: 200\ncurl -i '" + private + "?jwt=" + token + "'\n\n" +
-			"# no token: 401\ncurl -i " + private + "\n\n"
+	if private == nil && public == nil && preflight == nil {
+		return "# no route has the plugin " + n.gateway.Plugin + ": none asks for a token\n\n", nil
 	}
-	if public != "" {
-		out += "# no token on the public route: 200, as the anonymous consumer\ncurl -i " + public + "\n\n"
+	out := ""
+	if private != nil {
+		with, err := n.withToken(ctx, store, plugin, private)
+		if err != nil {
+			return "", err
+		}
+		out += with + "# no token: 401\n" + n.curl(private, "") + "\n\n"
 	}
-	if preflight != "" {
+	if public != nil {
+		out += "# no token on the public route: 200, as the anonymous consumer\n" + n.curl(public, "") + "\n\n"
+	}
+	if preflight != nil {
 		out += "# a CORS preflight: 200 without a token\n" +
-			"curl -i -X OPTIONS -H 'Origin: https://example.com' -H 'Access-Control-Request-Method: GET' " + preflight + "\n\n"
+			n.curl(preflight, "-X OPTIONS -H 'Origin: https://example.com' -H 'Access-Control-Request-Method: GET' ") + "\n\n"
 	}
-	_, err = fmt.Fprint(os.Stdout, out+past+"Ctrl-C ends it.\n")
-	return err
+	return out, nil
+}
+
+// curl is a command that meets a route.
+func (n *node) curl(r *config.Route, flags string) string {
+	if len(r.Methods) > 0 && !strings.Contains(flags, "-X ") {
+		flags = "-X " + r.Methods[0] + " " + flags
+	}
+	if len(r.Hosts) > 0 {
+		flags += "-H 'Host: " + strings.ReplaceAll(r.Hosts[0], "*", "x") + "' "
+	}
+	path := "/"
+	if len(r.Paths) > 0 {
+		path = r.Paths[0] // a pattern is the reader's to fill in
+	}
+	url := "http://" + n.proxyLn.Addr().String() + path
+	if strings.HasPrefix(path, "~") {
+		url = "'" + url + "'"
+	}
+	return "curl -i " + flags + url
 }

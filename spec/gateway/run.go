@@ -40,7 +40,7 @@ type options struct {
 	pluginArgs, failCalls        list
 	includeArgs, priorities      list
 	workers                      int
-	demo                         bool
+	demo, strict                 bool
 }
 
 // list is a repeatable flag.
@@ -71,7 +71,8 @@ func parse(args []string) (options, error) {
 	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
 	flags.Var(&o.priorities, "priority", "NAME=NUMBER: another priority of a plugin, which runs sooner the higher it is (repeatable)")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
-	flags.BoolVar(&o.demo, "demo", false, "start the upstream too and print curl commands")
+	flags.BoolVar(&o.demo, "demo", false, "start an upstream too, where the first service has it on this machine, and print curl commands")
+	flags.BoolVar(&o.strict, "strict", false, "refuse a configuration with things that Kong knows and this gateway does not, instead of passing over them with a warning")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -254,6 +255,9 @@ func (n *node) readTypes() error {
 		types[name] = t
 	}
 	n.loader = &config.Loader{Types: types, Getenv: os.Getenv}
+	if !n.options.strict {
+		n.loader.Warn = func(w config.Warning) { n.log.Printf(nginx.Warn, "%s", w) }
+	}
 	return nil
 }
 

@@ -228,7 +228,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 		return err
 	}
 	w.gateway = exec.Command(o.gateway,
-		"-config", w.configFile, "-plugin", o.plugin, "-kong-prefix", dir, "-workers", "2",
+		"-strict", "-config", w.configFile, "-plugin", o.plugin, "-kong-prefix", dir, "-workers", "2",
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-nginx-include", "auto", "-log-level", "info",
 		"-plugin-arg=-metrics-listen", "-plugin-arg="+w.metrics)
 	w.gateway.Stdout, w.gateway.Stderr = w.log, w.log

@@ -21,6 +21,10 @@ type builder struct {
 	store  *Store
 	fails  schema.Errors
 	now    int64
+
+	upstreams []string // names of Kong's
+	warnings  []Warning
+	passed    map[string]bool // ids and names of the services and routes that are not served
 }
 
 // entity is one table of the document with a place to report errors to.
@@ -31,15 +35,6 @@ type entity struct {
 }
 
 func (e *entity) fail(field, text string) { e.errs[field] = text }
-
-// only refuses fields that are not named.
-func (e *entity) only(fields ...string) {
-	for k := range e.m {
-		if !slices.Contains(fields, k) {
-			e.fail(k, "unknown field")
-		}
-	}
-}
 
 func (e *entity) text(field string) string {
 	v, ok := e.m[field]
@@ -165,11 +160,12 @@ func (b *builder) each(parent *entity, field string, do func(*entity)) {
 
 func (b *builder) document(doc map[string]any) {
 	top := &entity{doc, b.fails, ""}
-	top.only("_format_version", "_transform", "_comment", "services", "routes", "plugins", "consumers",
+	b.only(top, "document", "_format_version", "_transform", "_comment", "_ignore", "services", "routes", "plugins", "consumers",
 		"jwt_secrets", "keyauth_credentials", "acls")
 	if v, _ := doc["_format_version"].(string); !slices.Contains([]string{"1.1", "2.1", "3.0"}, v) {
 		top.fail("_format_version", "expected one of: 1.1, 2.1, 3.0")
 	}
+	b.each(top, "upstreams", func(e *entity) { b.upstreams = append(b.upstreams, e.text("name")) })
 	b.each(top, "consumers", b.consumer)
 	b.each(top, "services", b.service)
 	b.each(top, "routes", func(e *entity) { b.route(e, nil) })
@@ -180,8 +176,8 @@ func (b *builder) document(doc map[string]any) {
 }
 
 func (b *builder) service(e *entity) {
-	e.only("id", "name", "url", "protocol", "host", "port", "path", "routes", "plugins", "tags", "retries",
-		"connect_timeout", "read_timeout", "write_timeout", "enabled")
+	b.only(e, "service", "id", "name", "url", "protocol", "host", "port", "path", "routes", "plugins", "tags", "retries",
+		"connect_timeout", "read_timeout", "write_timeout", "enabled", "created_at", "updated_at")
 	s := &Service{
 		Name: e.text("name"), Protocol: e.text("protocol"), Host: e.text("host"),
 		Port: e.number("port", 80), Path: e.text("path"),
@@ -206,7 +202,15 @@ func (b *builder) service(e *entity) {
 		e.fail("host", "required field missing")
 	}
 	if s.Protocol != "http" && s.Protocol != "https" {
-		e.fail("protocol", "expected one of: http, https")
+		if !slices.Contains([]string{"grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss"}, s.Protocol) {
+			e.fail("protocol", "expected one of: grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp")
+		} else if b.passOver(e, "protocol", "serves HTTP alone: this service and its routes are not served") {
+			b.pass(e.m)
+			return
+		}
+	}
+	if slices.Contains(b.upstreams, s.Host) {
+		b.passOver(e, "host", "has no upstreams: requests for services that name one fail")
 	}
 	if s.Path != "" && !strings.HasPrefix(s.Path, "/") {
 		e.fail("path", "should start with: /")
@@ -236,14 +240,18 @@ func (b *builder) findRoute(name string) *Route {
 }
 
 func (b *builder) route(e *entity, s *Service) {
-	e.only("id", "name", "service", "paths", "hosts", "methods", "protocols", "strip_path", "preserve_host",
-		"regex_priority", "plugins", "tags", "https_redirect_status_code", "path_handling", "request_buffering",
-		"response_buffering")
+	b.only(e, "route", append(conditions(), "id", "name", "service", "paths", "hosts", "methods", "protocols", "strip_path",
+		"preserve_host", "regex_priority", "plugins", "tags", "https_redirect_status_code", "path_handling", "request_buffering",
+		"response_buffering", "created_at", "updated_at")...)
 	r := &Route{
 		Name: e.text("name"), Service: s, Paths: e.texts("paths"), Hosts: e.texts("hosts"), Methods: e.texts("methods"),
 		Protocols: e.texts("protocols"), Tags: e.texts("tags"), StripPath: e.flag("strip_path", true),
 		PreserveHost: e.flag("preserve_host", false), RegexPriority: e.number("regex_priority", 0),
 		CreatedAt: b.now, UpdatedAt: b.now,
+	}
+	if b.passedRoute(e, r.Protocols) {
+		b.pass(e.m)
+		return
 	}
 	if r.Protocols == nil {
 		r.Protocols = []string{"http", "https"}
@@ -271,13 +279,12 @@ func (b *builder) route(e *entity, s *Service) {
 }
 
 func (b *builder) plugin(e *entity, r *Route, s *Service) {
-	name, _ := e.m["name"].(string)
-	kind, known := b.loader.Types[name]
-	if !known {
-		e.fail("name", "plugin '"+name+"' not enabled; add it to the 'plugins' configuration property")
+	m := maps.Clone(e.m)
+	if b.passedPlugin(e, m) {
 		return
 	}
-	m := maps.Clone(e.m)
+	name := e.text("name")
+	kind := b.loader.Types[name]
 	if ref := e.ref("route"); ref != "" {
 		if r = b.findRoute(ref); r == nil {
 			e.fail("route", "invalid reference: '"+ref+"'")
@@ -290,12 +297,17 @@ func (b *builder) plugin(e *entity, r *Route, s *Service) {
 		}
 		m["service"] = map[string]any{"id": ref}
 	}
-	if ref := e.ref("consumer"); ref != "" {
-		m["consumer"] = map[string]any{"id": ref}
+	consumer := e.ref("consumer")
+	if consumer != "" {
+		m["consumer"] = map[string]any{"id": consumer}
 	}
 	checked, errs := kind.Schema.Check(m)
 	maps.Copy(e.errs, errs)
 	if len(e.errs) > 0 {
+		return
+	}
+	if consumer != "" {
+		b.passOver(e, "consumer", "has no plugins on consumers: this one does not run")
 		return
 	}
 	p := &Plugin{Name: name}
@@ -320,15 +332,18 @@ func (b *builder) plugin(e *entity, r *Route, s *Service) {
 // vault resolves the references of Kong's env vault; what cannot be resolved
 // becomes an empty text, as on Kong.
 func (b *builder) vault(reference string) string {
-	name, ok := strings.CutPrefix(strings.TrimSuffix(reference, "}"), "{vault://env/")
-	if !ok {
-		return ""
+	value := ""
+	if name, ok := strings.CutPrefix(strings.TrimSuffix(reference, "}"), "{vault://env/"); ok {
+		value = b.loader.Getenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 	}
-	return b.loader.Getenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
+	if value == "" && b.loader.Warn != nil {
+		b.warnings = append(b.warnings, Warning{At: reference, Text: "there is nothing: it counts as empty", Times: 1})
+	}
+	return value
 }
 
 func (b *builder) consumer(e *entity) {
-	e.only("id", "username", "custom_id", "tags", "jwt_secrets", "keyauth_credentials", "acls", "plugins")
+	b.only(e, "consumer", "id", "username", "custom_id", "tags", "jwt_secrets", "keyauth_credentials", "acls", "plugins", "created_at", "updated_at")
 	c := &Consumer{Username: e.text("username"), CustomID: e.text("custom_id"), Tags: e.texts("tags"), CreatedAt: b.now}
 	if c.Username == "" && c.CustomID == "" {
 		e.fail("@entity", "at least one of these fields must be non-empty: 'custom_id', 'username'")
@@ -348,9 +363,11 @@ func (b *builder) consumer(e *entity) {
 	b.each(e, "jwt_secrets", func(e *entity) { b.jwt(e, c.ID) })
 	b.each(e, "keyauth_credentials", func(e *entity) { b.keyAuth(e, c.ID) })
 	b.each(e, "acls", func(e *entity) { b.acl(e, c.ID) })
-	if _, ok := e.m["plugins"]; ok {
-		e.fail("plugins", "the embedded gateway has no plugins on consumers")
-	}
+	b.each(e, "plugins", func(e *entity) {
+		e.m = maps.Clone(e.m)
+		e.m["consumer"] = c.ID
+		b.plugin(e, nil, nil)
+	})
 }
 
 // owner is the consumer a credential belongs to.
@@ -379,7 +396,7 @@ func algorithms() []string {
 }
 
 func (b *builder) jwt(e *entity, consumer string) {
-	e.only("id", "key", "secret", "algorithm", "rsa_public_key", "consumer", "tags")
+	b.only(e, "jwt_secret", "id", "key", "secret", "algorithm", "rsa_public_key", "consumer", "tags", "created_at")
 	j := &JWTSecret{
 		Key: e.text("key"), Secret: e.text("secret"), Algorithm: e.text("algorithm"),
 		Consumer: Ref{b.owner(e, consumer)}, Tags: e.texts("tags"), CreatedAt: b.now,
@@ -419,7 +436,7 @@ func (b *builder) jwt(e *entity, consumer string) {
 }
 
 func (b *builder) keyAuth(e *entity, consumer string) {
-	e.only("id", "key", "consumer", "tags", "ttl")
+	b.only(e, "keyauth_credential", "id", "key", "consumer", "tags", "ttl", "created_at")
 	k := &KeyAuth{Key: e.text("key"), ConsumerID: b.owner(e, consumer)}
 	if k.Key == "" {
 		k.Key = randomText()
@@ -429,7 +446,7 @@ func (b *builder) keyAuth(e *entity, consumer string) {
 }
 
 func (b *builder) acl(e *entity, consumer string) {
-	e.only("id", "group", "consumer", "tags")
+	b.only(e, "acl", "id", "group", "consumer", "tags", "created_at")
 	group := e.text("group")
 	if group == "" {
 		e.fail("group", "required field missing")

@@ -125,9 +125,11 @@ func (s *Store) WithRowsOf(rows *Store) *Store {
 	return &out
 }
 
-// edit makes a builder for a copy of s.
+// edit makes a builder for a copy of s, which passes over nothing.
 func (l *Loader) edit(s *Store) *builder {
-	return &builder{loader: l, now: time.Now().Unix(), fails: schema.Errors{}, store: s.clone()}
+	strict := *l
+	strict.Warn = nil
+	return &builder{loader: &strict, now: time.Now().Unix(), fails: schema.Errors{}, store: s.clone()}
 }
 
 // newEntity is a row with an id of its own, unless it has one.

@@ -22,6 +22,9 @@ type Loader struct {
 	Types map[string]PluginType
 	// Getenv resolves {vault://env/NAME}.
 	Getenv func(string) string
+	// Warn is told of what Kong knows and the gateway passes over; nil: it passes
+	// over nothing, and refuses the configuration.
+	Warn func(Warning)
 }
 
 // InvalidError tells what is wrong in a configuration, field by field.
@@ -59,6 +62,9 @@ func (l *Loader) Load(text []byte) (*Store, error) {
 	b.document(doc)
 	if len(b.fails) > 0 {
 		return nil, &InvalidError{b.fails}
+	}
+	for _, w := range b.warnings {
+		l.Warn(w)
 	}
 	b.chains()
 	return b.store, nil
