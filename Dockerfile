@@ -1,5 +1,9 @@
-# Kong with the go-jwt plugin: docker run -v "$PWD/kong.yml:/etc/kong/kong.yml:ro"
-FROM golang:1.26 AS build
+# syntax=docker/dockerfile:1
+# Kong with the go-jwt plugin: docker run -v "$PWD/kong.yml:/etc/kong/kong.yml:ro" …
+ARG KONG_VERSION=3.9
+ARG GO_VERSION=1.26
+
+FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
@@ -7,17 +11,21 @@ COPY main.go ./
 COPY schema ./schema
 COPY plugin ./plugin
 COPY kong ./kong
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /go-jwt .
+ARG TARGETOS TARGETARCH
+RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -trimpath -ldflags="-s -w" -o /go-jwt .
+# The include belongs to a prefix: the one that Kong has in the container.
+ARG KONG_PREFIX=/usr/local/kong
+RUN go run . -nginx-conf -kong-prefix ${KONG_PREFIX} >/go-jwt.nginx.conf
 
-FROM kong:3.9
+FROM kong:${KONG_VERSION}
 USER root
 COPY --from=build /go-jwt /usr/local/bin/go-jwt
-COPY kong/go-jwt.nginx.conf /etc/kong/go-jwt.nginx.conf
-# bundled stays: jwt_secrets belongs to the bundled jwt plugin.
+COPY --from=build /go-jwt.nginx.conf /etc/kong/go-jwt.nginx.conf
+# bundled stays: jwt_secrets belongs to the bundled jwt plugin. The Admin API is
+# not needed, and stays as Kong has it.
 ENV KONG_DATABASE=off \
     KONG_DECLARATIVE_CONFIG=/etc/kong/kong.yml \
     KONG_PLUGINS=bundled,go-jwt \
     KONG_PLUGINSERVER_NAMES=go-jwt \
-    KONG_NGINX_HTTP_INCLUDE=/etc/kong/go-jwt.nginx.conf \
-    KONG_ADMIN_LISTEN=127.0.0.1:8001
+    KONG_NGINX_HTTP_INCLUDE=/etc/kong/go-jwt.nginx.conf
 USER kong
