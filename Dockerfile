@@ -3,6 +3,7 @@
 ARG KONG_VERSION=3.9
 ARG GO_VERSION=1.26
 
+# The compiler runs on the machine that builds, whatever the image is for.
 FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -11,8 +12,9 @@ COPY main.go ./
 COPY schema ./schema
 COPY plugin ./plugin
 COPY kong ./kong
-ARG TARGETOS TARGETARCH
-RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} go build -trimpath -ldflags="-s -w" -o /go-jwt .
+ARG TARGETOS TARGETARCH VERSION=0.0.0-dev
+RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
+    go build -trimpath -ldflags="-s -w -X main.version=${VERSION}" -o /go-jwt .
 # The include belongs to a prefix: the one that Kong has in the container.
 ARG KONG_PREFIX=/usr/local/kong
 RUN go run . -nginx-conf -kong-prefix ${KONG_PREFIX} >/go-jwt.nginx.conf

@@ -6,8 +6,10 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
 FUZZTIME ?= 10s
 SOAKTIME ?= 30m
 FLOOD ?= 1000000
+KONG_VERSION ?= 3.9
+VERSION ?= 0.0.0-dev
 
-.PHONY: run test lint fuzz bench soak image lambda build help
+.PHONY: run test lint fuzz bench soak image lambda release build help
 
 run: CONFIG ?= kong/verified.yml
 run: build ## serve CONFIG (kong/verified.yml) by the embedded gateway, with the plugin in it and further ARGS
@@ -52,8 +54,8 @@ soak: build ## keep it under load and faults for SOAKTIME (30m), checking every 
 	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
 	SPEC_FLOOD=$(FLOOD) go test -count=1 -timeout 4h -v -run '^TestFloods$$' ./spec
 
-image: ## build the Docker image
-	docker build -t kong-go-jwt .
+image: ## build the Docker image on Kong KONG_VERSION (3.9)
+	docker build --build-arg KONG_VERSION=$(KONG_VERSION) --build-arg VERSION=$(VERSION) -t kong-go-jwt .
 
 lambda: CONFIG ?= lambda/go-jwt.yml
 lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (lambda/go-jwt.yml) in them, into bin/
@@ -64,6 +66,9 @@ lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (
 		cp "$(CONFIG)" bin/lambda/$$arch/go-jwt.yml; \
 		(cd bin/lambda/$$arch; ../../build-lambda-zip -o ../../go-jwt-lambda-$$arch.zip bootstrap go-jwt.yml); \
 	done
+
+release: ## make the files of release VERSION (archives, .deb, .rpm, Lambda zips, SBOMs, checksums) in bin/release
+	.ci/package/release $(VERSION) bin/release
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | column -t -s:
