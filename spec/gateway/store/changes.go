@@ -31,10 +31,10 @@ type changes struct {
 	// Database is kong.configuration.database.
 	Database string `json:"database"`
 
-	Worker  string    `json:"worker"`
-	At      int       `json:"at"`
-	All     bool      `json:"all,omitempty"`
-	Changes *[]string `json:"changes,omitempty"` // [] where nothing has changed, absent with All
+	Worker  string   `json:"worker"`
+	At      int      `json:"at"`
+	All     bool     `json:"all,omitempty"`
+	Changes []string `json:"changes,omitempty"` // absent where there are none, and with All
 }
 
 // tell is what the worker does at an event; no name: all has changed.
@@ -80,10 +80,8 @@ func (f *feed) since(ctx context.Context, worker string, since int, makeID func(
 		answer.All = true
 		return answer
 	}
-	names := []string{}
 	for n := since + 1; n <= f.at; n++ {
-		names = append(names, f.names[n%remembered])
+		answer.Changes = append(answer.Changes, f.names[n%remembered])
 	}
-	answer.Changes = &names
 	return answer
 }
