@@ -209,3 +209,35 @@ func checkRuns(t *testing.T, binary, version string) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+// TestWorkflows: what the workflows run is there: targets of the Makefile, and scripts.
+func TestWorkflows(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%v %v", files, err)
+	}
+	makefile := readRoot(t, "Makefile")
+	for _, file := range files {
+		var workflow struct {
+			Jobs map[string]struct{ Steps []struct{ Run string } }
+		}
+		if err := yaml.Unmarshal([]byte(readRoot(t, strings.TrimPrefix(file, "../"))), &workflow); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, job := range workflow.Jobs {
+			for _, step := range job.Steps {
+				for _, m := range regexp.MustCompile(`\bmake (\w+)`).FindAllStringSubmatch(step.Run, -1) {
+					if !strings.Contains(makefile, "\n"+m[1]+": ") {
+						t.Errorf("%s: the Makefile has no target %s", file, m[1])
+					}
+				}
+				for _, script := range regexp.MustCompile(`\.ci/[\w-]+`).FindAllString(step.Run, -1) {
+					if info, err := os.Stat(filepath.Join("..", script)); err != nil || info.Mode()&0o111 == 0 {
+						t.Errorf("%s: %s cannot be run: %v", file, script, err)
+					}
+				}
+			}
+		}
+	}
+}
