@@ -8,8 +8,9 @@ SOAKTIME ?= 30m
 FLOOD ?= 1000000
 KONG_VERSION ?= 3.9
 VERSION ?= 0.0.0-dev
+MUTATE ?= ./schema
 
-.PHONY: run test lint fuzz bench soak image lambda release build help
+.PHONY: run test lint fuzz bench soak mutate image lambda release build help
 
 run: CONFIG ?= kong/verified.yml
 run: build ## serve CONFIG (kong/verified.yml) by the embedded gateway, with the plugin in it and further ARGS
@@ -49,6 +50,9 @@ bin/base/go-jwt:
 		dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 		git archive "$(BASE)" | tar -x -C "$$dir"; \
 		out=$$PWD/$@; cd "$$dir"; $(BUILD) -o "$$out" .; fi
+
+mutate: ## change the code in small ways, and list the changes that no unit test notices (MUTATE=./schema)
+	go tool -modfile=.ci/tools/mutate.mod gremlins unleash --workers 1 --timeout-coefficient 20 -S lt $(MUTATE)
 
 soak: build ## keep it under load and faults for SOAKTIME (30m), checking every answer, then flood it (FLOOD tokens of each kind)
 	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
