@@ -2,12 +2,15 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
 	"maps"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -167,7 +170,9 @@ func (a *API) postConfig(req *httpd.Request) *httpd.Response {
 	var wrapped struct {
 		Config string `json:"config"`
 	}
-	if json.Unmarshal(text, &wrapped) == nil && wrapped.Config != "" {
+	if part, ok := formField(req, "config"); ok {
+		text = part
+	} else if json.Unmarshal(text, &wrapped) == nil && wrapped.Config != "" {
 		text = []byte(wrapped.Config)
 	}
 	err := a.Load(text)
@@ -185,6 +190,26 @@ func (a *API) postConfig(req *httpd.Request) *httpd.Response {
 		"code": 14, "name": "invalid declarative configuration",
 		"message": "declarative config is invalid: " + invalid.Error(), "fields": invalid.Fields,
 	})
+}
+
+// formField reads a field of a multipart form, as curl -F sends it.
+func formField(req *httpd.Request, name string) ([]byte, bool) {
+	header, _ := req.Header.Get("Content-Type")
+	kind, params, err := mime.ParseMediaType(header)
+	if err != nil || kind != "multipart/form-data" {
+		return nil, false
+	}
+	parts := multipart.NewReader(bytes.NewReader(req.Body), params["boundary"])
+	for {
+		p, err := parts.NextPart()
+		if err != nil {
+			return nil, false
+		}
+		if p.FormName() == name {
+			text, err := io.ReadAll(p)
+			return text, err == nil
+		}
+	}
 }
 
 // cache is /cache and /cache/{key}: a look at, and into, Kong's cache.
