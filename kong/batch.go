@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 
@@ -195,7 +196,7 @@ func encodeGrant(g *plugin.Grant) plugin.Answer {
 			return appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), isSet))
 		})
 	}
-	a.Bytes, a.Calls = b.bytes, b.calls
+	a.Bytes, a.Calls = bytes.Clone(b.bytes), b.calls // without the room that is left behind it
 	return a
 }
 

@@ -68,6 +68,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "for how long known credentials go on being used while they cannot be looked up")
 	f.IntVar(&o.Store.CredentialEntries, "credential-entries", 100_000, "most credentials, and most consumers, that are remembered")
 	f.IntVar(&o.Store.DecisionEntries, "cache-entries", 100_000, "most accepted tokens that are remembered")
+	f.IntVar(&o.Store.DecisionBytes, "cache-bytes", 64<<20, "most `bytes` of memory for the accepted tokens that are remembered; the process may use twice as many")
 	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, /healthz and /readyz are served; empty: nowhere")
 	f.BoolVar(&o.Profiles, "pprof", false, "serve /debug/pprof/ there too")
 	if err := f.Parse(args); err != nil {
@@ -129,6 +130,10 @@ func (o *Options) check(f *flag.FlagSet) error {
 		if n.value < 1 {
 			return fmt.Errorf("-%s: must be at least 1", n.name)
 		}
+	}
+	const leastBytes = 1 << 20
+	if o.Store.DecisionBytes < leastBytes {
+		return fmt.Errorf("-cache-bytes: must be at least %d", leastBytes)
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func serve(t *testing.T, log io.Writer) (server *kong.Server, socket string) {
 	server, store := kong.NewServer(plugin.Options{
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
 		CredentialTTL: time.Minute, UnknownTTL: time.Minute, LookupTimeout: time.Second,
-		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: 16,
+		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: 16, DecisionBytes: 1 << 20,
 	}, "test")
 	socket = filepath.Join(t.TempDir(), "s")
 	listener, err := kong.Listen(socket)

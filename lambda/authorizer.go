@@ -51,7 +51,7 @@ func newAuthorizer(s *settings, config map[string]any, from *secrets, log *slog.
 			Keys: jwks.New(s.keys), Revocations: revocation.New(revocation.Options{Client: fetch.New(s.keys.Fetching()), Idle: true}),
 			Encode: encodeGrant, Now: now, Log: log,
 			CredentialTTL: time.Hour, UnknownTTL: time.Second, LookupTimeout: s.keys.Timeout + time.Second,
-			CredentialEntries: entries, UnknownEntries: entries, DecisionEntries: entries,
+			CredentialEntries: entries, UnknownEntries: entries, DecisionEntries: entries, DecisionBytes: 16 << 20,
 		}),
 	}
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -28,6 +29,40 @@ type minted struct {
 	answer Answer
 	// Nanoseconds since 1970.
 	halfLife, expires int64
+}
+
+// size is how many bytes a holds that come from the token.
+func (a *asserted) size() int {
+	n := len(a.caller.Scope) + len(a.caller.Subject) + len(a.caller.Credential)
+	texts := func(list []string) {
+		for _, s := range list {
+			n += 16 + len(s)
+		}
+	}
+	texts(a.grant.Groups)
+	for _, h := range a.grant.Headers {
+		n += len(h.Value)
+		texts(h.Values)
+	}
+	if a.grant.Log != nil {
+		for _, c := range a.grant.Log.Claims {
+			texts(c.Texts)
+		}
+	}
+	return n + sizeOfClaims(a.caller.Claims)
+}
+
+// sizeOfClaims is the size of what copyOf has returned.
+func sizeOfClaims(claims map[string]any) (n int) {
+	for _, v := range claims {
+		switch v := v.(type) {
+		case map[string]any:
+			n += sizeOfClaims(v)
+		case json.RawMessage:
+			n += len(v)
+		}
+	}
+	return n
 }
 
 // assert returns what is given with an assertion for r. Without leave to wait,
@@ -144,7 +179,8 @@ func (e *Engine) caller(id *Identity, f *facts) *assertion.Caller {
 	return c
 }
 
-// copyOf returns the claims at paths, where they are.
+// copyOf returns the claims at paths, where they are, as JSON, so that nothing of
+// the token is kept with them.
 func copyOf(claims map[string]any, paths [][]string) map[string]any {
 	var out map[string]any
 	for _, path := range paths {
@@ -155,18 +191,24 @@ func copyOf(claims map[string]any, paths [][]string) map[string]any {
 		if out == nil {
 			out = make(map[string]any, len(paths))
 		}
-		at := out
-		for _, name := range path[:len(path)-1] {
-			inner, ok := at[name].(map[string]any)
-			if !ok {
-				inner = make(map[string]any, 1)
-				at[name] = inner
-			}
-			at = inner
-		}
-		at[path[len(path)-1]] = v
+		place(out, path, json.RawMessage(jsonText(v)))
 	}
 	return out
+}
+
+// place puts text at a path, unless what holds it is there as a whole.
+func place(at map[string]any, path []string, text json.RawMessage) {
+	for _, name := range path[:len(path)-1] {
+		if at[name] == nil {
+			at[name] = make(map[string]any, 1)
+		}
+		inner, ok := at[name].(map[string]any)
+		if !ok {
+			return
+		}
+		at = inner
+	}
+	at[path[len(path)-1]] = text
 }
 
 // Keys returns the public keys of the engine's assertions.

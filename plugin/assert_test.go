@@ -77,6 +77,10 @@ func TestAssertionTellsTheCaller(t *testing.T) {
 			``, `,"claims":[["email"],["user","name"],["user","n"],["none"]]`, `{"iss":"key","email":"a@b","user":{"name":"A","n":12345678901234567890,"x":1}}`,
 			`{` + alice + `,"credential":"key","original_issuer":"key","email":"a@b","user":{"name":"A","n":12345678901234567890}}`,
 		},
+		"claims, one in another": {
+			``, `,"claims":[["user"],["user","n"],["team","n"],["team"]]`, `{"iss":"key","user":{"n":1,"x":2},"team":{"n":3,"x":4}}`,
+			`{` + alice + `,"credential":"key","original_issuer":"key","user":{"n":1,"x":2},"team":{"n":3,"x":4}}`,
+		},
 		"issuer, consumer":    {issuers, ``, `alice`, `{` + alice + `,"credential":"alice","original_issuer":"https://idp"}`},
 		"issuer, no consumer": {issuers, ``, `id-1`, `{"sub":"https://idp|id-1","anonymous":false,"credential":"id-1","original_issuer":"https://idp"}`},
 		"anonymous":           {`,"anonymous":"guest"`, ``, ``, `{"sub":"id-guest","consumer_id":"id-guest","username":"guest","anonymous":true}`},

@@ -26,7 +26,7 @@ func benchmark(b *testing.B, credential *plugin.Credential, config string) (*plu
 		Source: w, Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Encode:        func(g *plugin.Grant) plugin.Answer { return plugin.Answer{Bytes: fmt.Append(nil, g.Headers), Calls: 1} },
 		CredentialTTL: time.Hour, UnknownTTL: time.Hour, Grace: time.Hour, LookupTimeout: time.Second,
-		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1 << 20,
+		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1 << 20, DecisionBytes: 1 << 30,
 	})
 	b.Cleanup(store.Close)
 	c, err := schema.Parse([]byte(config))

@@ -22,6 +22,7 @@ type decision struct {
 	key        *PublishedKey
 	consumer   *entry[Consumer] // nil: none
 	unmatched  bool             // one was looked for in vain
+	size       uint32           // see decisions
 	epoch      uint64           // of consumers, then
 	// revocations is the generation of the lists that it was held against.
 	revocations uint64
@@ -46,17 +47,39 @@ func (s *Store) good(d *decision, now time.Time) bool {
 // one, which docs/performance.md shows under load.
 const decisionShards = 16
 
-// decisions remembers accepted tokens, up to a bound. It is safe for concurrent
-// use.
+// What a decision takes of the heap, in bytes. It is counted as if it shared
+// nothing with another one, or those that are left of many that do would be
+// remembered for next to nothing.
+const (
+	decisionSize = 512  // but for its answer
+	assertedSize = 2560 // more for the caller, the grant and the assertion, but for what they hold
+	// maxDecision is the most that is remembered: one token is not worth more.
+	maxDecision = 32 << 10
+)
+
+// sizeOf returns what d takes.
+func sizeOf(d *decision) int {
+	if d.asserted == nil {
+		return decisionSize + len(d.answer.Bytes)
+	}
+	// Kept as what it is minted from, in the assertion as base64 and in the answer.
+	return decisionSize + assertedSize + 4*d.asserted.size()
+}
+
+// decisions remembers accepted tokens, up to a number and what they take together
+// (sizeOf). It is safe for concurrent use.
 type decisions struct {
 	shards [decisionShards]*ttlcache.Cache[decisionKey, *decision]
 }
 
-func newDecisions(bound int) *decisions {
+func newDecisions(entries, bytes int) *decisions {
 	d := new(decisions)
 	for i := range d.shards {
 		d.shards[i] = ttlcache.New(
-			ttlcache.WithCapacity[decisionKey, *decision](uint64(max(1, bound/decisionShards))),
+			ttlcache.WithCapacity[decisionKey, *decision](uint64(max(1, entries/decisionShards))),
+			ttlcache.WithMaxCost(uint64(max(maxDecision, bytes/decisionShards)), func(item ttlcache.CostItem[decisionKey, *decision]) uint64 {
+				return uint64(item.Value.size)
+			}),
 			ttlcache.WithDisableTouchOnHit[decisionKey, *decision](),
 		)
 		go d.shards[i].Start()
@@ -82,14 +105,16 @@ func (d *decisions) get(k decisionKey) *decision {
 }
 
 // put remembers a decision for at most ttl, and not beyond the token's exp
-// (seconds since 1970; +Inf: none).
+// (seconds since 1970; +Inf: none). A large one is not remembered.
 func (d *decisions) put(k decisionKey, v *decision, now time.Time, ttl time.Duration, exp float64) {
 	if left := exp - wholeSeconds(now); left < ttl.Seconds() {
 		ttl = time.Duration(math.Max(0, left) * float64(time.Second))
 	}
-	if ttl <= 0 {
+	size := sizeOf(v)
+	if ttl <= 0 || size > maxDecision {
 		return
 	}
+	v.size = uint32(size)
 	v.until = now.Add(ttl).UnixNano()
 	d.shard(k).Set(k, v, ttl)
 }

@@ -282,10 +282,14 @@ type verified struct {
 	identity *Identity
 }
 
+// maxShared bounds the answer that a credential keeps, in bytes. One in which the
+// token has no say is shorter.
+const maxShared = 1024
+
 // shared returns a, or the same that was made for another token of the same
 // credential before, so that it takes room once.
 func (v *verified) shared(a *Answer) *Answer {
-	if v.credential == nil {
+	if v.credential == nil || len(a.Bytes) > maxShared {
 		return a
 	}
 	last := &v.credential.value.answer

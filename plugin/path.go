@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -24,11 +25,19 @@ func claimText(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
-	text, err := json.Marshal(v)
-	if err != nil { // it came from JSON
-		return ""
+	return string(jsonText(v))
+}
+
+// jsonText is a claim as JSON, without the escapes that json.Marshal makes for HTML
+// and that are six times as long.
+func jsonText(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil { // it came from JSON
+		return nil
 	}
-	return string(text)
+	return bytes.TrimSuffix(bytes.Clone(b.Bytes()), []byte("\n"))
 }
 
 // claimTexts is a claim that holds one value or a list of them. null is none.

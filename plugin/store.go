@@ -49,6 +49,7 @@ type Options struct {
 	CredentialEntries int // the most credentials, and consumers, remembered
 	UnknownEntries    int
 	DecisionEntries   int
+	DecisionBytes     int // the most of the heap that remembered decisions take together; at least 512 KiB
 }
 
 // Answer is an encoded [Grant], which means something to who encoded it only.
@@ -79,7 +80,7 @@ const untold = 2 * time.Second
 
 // NewStore returns an empty store. Close must be called when it is done with.
 func NewStore(o Options) *Store {
-	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries), turns: newTurns()}
+	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries, o.DecisionBytes), turns: newTurns()}
 	s.trustedUntil.Store(math.MaxInt64)
 	s.credentials = newCache(s, &s.epoch, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
 	s.credentials.admit, s.credentials.source = o.Admit, s.loadCredential

@@ -67,7 +67,8 @@ func TestFloods(t *testing.T) {
 		first, last := encode(header)+".", "."+encode(number+number)
 		return func(i int) string { return first + encode(claims(i)) + last }
 	}
-	padding := strings.Repeat("p", 5000)
+	padding, commas := strings.Repeat("p", 5000), strings.Repeat(",", 5000)
+	const largeAnswers = "accepted tokens, claims in headers"
 	floods := []flood{
 		{"random iss", "/plain", varied(`{"alg":"HS256"}`, func(i int) string { return fmt.Sprintf(`{"iss":"nobody-%d"}`, i) }, 32), []int{401, 503}},
 		{
@@ -88,8 +89,8 @@ func TestFloods(t *testing.T) {
 		{"accepted tokens", "/plain", func(i int) string {
 			return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":"%s"`, i, padding[:3000]))
 		}, []int{200}},
-		{"accepted tokens, claims in headers", "/claims", func(i int) string {
-			return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":"%s"`, i, padding[:3000]))
+		{largeAnswers, "/claims", func(i int) string { // percent-encoded, each comma becomes three bytes
+			return good("hs256", "hs-a", "HS256", fmt.Sprintf(`,"n":%d,"p":["%s"]`, i, commas))
 		}, []int{200}},
 	}
 	var keySets atomic.Int64
@@ -104,6 +105,9 @@ func TestFloods(t *testing.T) {
 			n := n
 			if strings.HasSuffix(f.name, "ES512") {
 				n /= 10 // each takes milliseconds
+			}
+			if f.name == largeAnswers && !raceEnabled {
+				n = max(n, 8000) // more than fit
 			}
 			config := copyConfig(t, specConfig(t))
 			addRoute(config, "/claims", object{"claims_to_headers": []any{
