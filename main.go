@@ -37,8 +37,12 @@ func main() {
 }
 
 func run() error {
+	std := check.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	if len(os.Args) > 1 && os.Args[1] == "check" {
-		return check.Check(context.Background(), check.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Args[2:])
+		return check.Check(context.Background(), std, os.Args[2:])
+	}
+	if len(os.Args) > 1 && os.Args[1] == "explain" {
+		os.Exit(check.Explain(context.Background(), std, os.Args[2:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == "token" {
 		return token.Make(os.Stdin, os.Stdout, os.Stderr, os.Args[2:])

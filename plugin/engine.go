@@ -232,6 +232,9 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 	}
 	if out.Refusal == nil {
 		v.bound, out.Refusal = e.bindingOf(&t, &out.facts)
+		if v.bound != nil || out.Refusal != nil {
+			t.trace.step(CheckBinding, 0, out.Refusal == nil)
+		}
 	}
 	if out.Refusal != nil {
 		return out
@@ -261,7 +264,9 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 // which the request does not have.
 func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, token []byte, wait bool) Outcome {
 	if d.bound != nil {
-		if no := e.checkBinding(d.bound, r); no != nil {
+		no := e.checkBinding(d.bound, r)
+		r.Trace.step(CheckCertificate, 0, no == nil)
+		if no != nil {
 			return Outcome{Refusal: no, facts: d.bound.facts}
 		}
 	}
@@ -322,7 +327,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	refused := func(no *Refusal) (*verified, Outcome) { return nil, Outcome{Refusal: no, facts: f} }
 	claim := t.key(e.c.KeyClaimName)
 	key, _ := claim.(string)
-	t.trace.step(CheckKeyClaim, 0, key != "")
+	t.trace.keyed(claim, key != "")
 	switch {
 	case claim == nil:
 		return refused(e.no.noKeyClaim)
@@ -355,7 +360,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading a consumer: %w", err)}
 	}
-	t.trace.step(CheckConsumer, 0, consumer != nil)
+	t.trace.owned(consumer, consumer != nil)
 	if consumer == nil {
 		_, out := refused(noConsumer(e.c, key))
 		out.Warning = fmt.Errorf("credential with key %q: its consumer %q does not exist", key, known.ConsumerID)

@@ -102,12 +102,12 @@ func (e *Engine) checkRevoked(ctx context.Context, t *token, wait bool) (no *Ref
 	ctx, cancel := context.WithTimeout(ctx, e.s.o.LookupTimeout)
 	defer cancel()
 	name := t.name()
-	for _, l := range e.revocations {
+	for i, l := range e.revocations {
 		revoked, err := l.Revoked(ctx, &name)
 		if err != nil {
 			return revocationUnknown(), err
 		}
-		t.trace.step(CheckRevocation, 0, !revoked)
+		t.trace.step(CheckRevocation, i+1, !revoked)
 		if revoked {
 			return tokenRevoked(e.c), nil
 		}

@@ -9,11 +9,15 @@ type Trace struct {
 	// Header and Claims are the token's, as far as it can be read. Numbers are
 	// [json.Number].
 	Header, Claims map[string]any
+	// Key is what the token tells of its credential; nil: nothing.
+	Key any
 	// Issuer is the one that the token is taken to be of; nil: it is held against
 	// a credential.
 	Issuer *schema.Issuer
 	// Keys are those of the issuer that the token may be signed with.
 	Keys []*PublishedKey
+	// Consumer is the token's; nil: none was found, or looked for.
+	Consumer *Consumer
 	// Steps are the checks that were made, in order.
 	Steps []Step
 	// Refusal is what came of the token, whatever becomes of the request; nil: it
@@ -58,12 +62,14 @@ const (
 	CheckNbf               Check = "nbf"
 	CheckMaximumExpiration Check = "maximum_expiration"
 	CheckConsumer          Check = "consumer"
-	CheckRevocation        Check = "revocation"
+	CheckRevocation        Check = "revocation" // Number is the place in revocations, with all of revoked before them
 	CheckIssuersAllowed    Check = "issuers_allowed"
 	CheckAudienceRequired  Check = "audience_required"
 	CheckClaimsForbidden   Check = "claims_forbidden" // Number is the place there
 	CheckScopesRequired    Check = "scopes_required"
 	CheckClaimsRequired    Check = "claims_required" // Number is the place there
+	CheckBinding           Check = "mtls_binding"
+	CheckCertificate       Check = "certificate" // that the token is bound to
 )
 
 // Claim returns the claim at a path of names, nil if there is none.
@@ -81,6 +87,22 @@ func (t *Trace) parsed(token *token, ok bool) {
 	if t != nil {
 		t.Header, t.Claims = token.header, token.claims
 		t.step(CheckForm, 0, ok)
+	}
+}
+
+func (t *Trace) keyed(claim any, ok bool) {
+	if t != nil {
+		t.Key = claim
+		t.step(CheckKeyClaim, 0, ok)
+	}
+}
+
+func (t *Trace) owned(by *entry[Consumer], ok bool) {
+	if t != nil {
+		if by != nil {
+			t.Consumer = by.value
+		}
+		t.step(CheckConsumer, 0, ok)
 	}
 }
 

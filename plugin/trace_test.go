@@ -45,21 +45,21 @@ func TestTrace(t *testing.T) {
 		"too long":     {`{"alg":"HS256"}`, `{"iss":"key","exp":1800000061,"nbf":1}`, "", found + "exp nbf maximum_expiration!"},
 		"of several": {
 			`{"alg":"HS256"}`, `{"iss":"old",` + times + `,"aud":"b","y":1}`, "s",
-			"token form key_claim credential algorithm1! algorithm2 key2 signature2 exp nbf maximum_expiration consumer revocation " +
+			"token form key_claim credential algorithm1! algorithm2 key2 signature2 exp nbf maximum_expiration consumer revocation1 " +
 				"issuers_allowed audience_required! claims_forbidden1 claims_forbidden2!",
 		},
 		"no consumer": {
 			`{"alg":"HS256"}`, `{"iss":"lost",` + times + `}`, "t",
 			"token form key_claim credential algorithm3 key3 signature3 exp nbf maximum_expiration consumer!",
 		},
-		"revoked": {`{"alg":"HS256"}`, `{"iss":"key",` + times + `,"jti":"1"}`, "", found + "exp nbf maximum_expiration consumer revocation!"},
+		"revoked": {`{"alg":"HS256"}`, `{"iss":"key",` + times + `,"jti":"1"}`, "", found + "exp nbf maximum_expiration consumer revocation1!"},
 		"no scope": {
 			`{"alg":"HS256"}`, `{"iss":"key",` + times + `,"aud":["b","a"]}`, "",
-			found + "exp nbf maximum_expiration consumer revocation issuers_allowed audience_required claims_forbidden1 claims_forbidden2 scopes_required!",
+			found + "exp nbf maximum_expiration consumer revocation1 issuers_allowed audience_required claims_forbidden1 claims_forbidden2 scopes_required!",
 		},
 		"wrong claim": {
 			`{"alg":"HS256"}`, `{"iss":"key",` + times + `,"aud":"a","scope":"read","r":1}`, "",
-			found + "exp nbf maximum_expiration consumer revocation issuers_allowed audience_required claims_forbidden1 claims_forbidden2 scopes_required " +
+			found + "exp nbf maximum_expiration consumer revocation1 issuers_allowed audience_required claims_forbidden1 claims_forbidden2 scopes_required " +
 				"claims_required1 claims_required2!",
 		},
 	} {
