@@ -185,7 +185,7 @@ func (s *instances) warn(sh *shared, where place) {
 		s.log.Warn("config.shadow is on: nobody is refused, and nothing is protected", where.attrs()...)
 	}
 	for _, warning := range c.Warnings() {
-		s.log.Warn("is this configuration meant?", append([]any{"why", warning}, where.attrs()...)...)
+		s.log.Warn("this configuration may be a mistake", append([]any{"why", warning}, where.attrs()...)...)
 	}
 }
 

@@ -614,7 +614,7 @@ func (d descriptor) Write(b []byte) (written int, err error) {
 	}
 }
 
-var errNoAnswer = errors.New("an event is not gone on with")
+var errNoAnswer = errors.New("the event was abandoned")
 
 func (d descriptor) wait(events int16) error {
 	d.waiters <- struct{}{}

@@ -82,7 +82,7 @@ func newMetrics(version string) *metrics {
 		}, []string{"source"}),
 		watchUp: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "go_jwt_watch_up",
-			Help: "1 while changes of credentials are told; 0 while revoking one takes longer.",
+			Help: "1 while changes of credentials are reported; 0 while revoking one takes longer.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "go_jwt_panics_total",

@@ -46,7 +46,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	socket := source.NodeSocket(o.Prefix)
 	switch {
 	case !filepath.IsAbs(o.Prefix) || !quotable.MatchString(o.Prefix):
-		return fmt.Errorf("-kong-prefix: %q is no absolute path that nginx can be given", o.Prefix)
+		return fmt.Errorf("-kong-prefix: %q is not an absolute path that nginx accepts", o.Prefix)
 	case len(socket) > maxUnixPath:
 		return fmt.Errorf("-kong-prefix: %s is too long for a socket", socket)
 	}
@@ -63,16 +63,16 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	}
 	for _, name := range o.Headers {
 		if !headerName.MatchString(name) || strings.Count(dashed(name), "-") > maxDashes {
-			return fmt.Errorf("-header: %q is no header's name that nginx has a variable for", name)
+			return fmt.Errorf("-header: %q is not a header name that nginx has a variable for", name)
 		}
 		name = dashed(name)
 		switch {
 		case slices.Contains(alwaysCarried, name) || slices.Contains(c.headers, name):
-			return fmt.Errorf("-header: %s is carried already", name)
+			return fmt.Errorf("-header: %s is in the include already", name)
 		case name == "edge": // would read as -edge
-			return errors.New("-header: edge cannot be carried")
+			return errors.New("-header: edge is a reserved name")
 		case len(c.headers) == maxCarried:
-			return fmt.Errorf("-header: at most %d can be carried", maxCarried)
+			return fmt.Errorf("-header: may be given %d times at most", maxCarried)
 		}
 		c.headers = append(c.headers, name)
 		command += " -header " + name

@@ -19,7 +19,7 @@ func (s *session) tellOf(out *plugin.Outcome) {
 		s.tellAndPrint(&s.server.faults, slog.LevelError, requestRefused, "why", out.Fault)
 	}
 	if out.Warning != nil {
-		s.tellAndPrint(&s.server.warnings, slog.LevelWarn, "a credential is at fault", "why", out.Warning)
+		s.tellAndPrint(&s.server.warnings, slog.LevelWarn, "problem with a credential", "why", out.Warning)
 	}
 	if out.Shadowed != nil {
 		s.tellAndPrint(&s.server.shadowed, slog.LevelWarn, "shadow: would be refused", "reason", out.Shadowed.Reason)

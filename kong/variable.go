@@ -172,7 +172,7 @@ func (s *Server) carriedBy(value []byte) *carried {
 	}
 	v := &variable{tag: string(tag), of: parseCarried(string(tag))}
 	if old := s.variable.Swap(v); v.of == nil && len(value) > 0 && (old == nil || old.of != nil) {
-		s.log.Warn("nginx variable is of another version of go-jwt and is not used: make a new include by go-jwt -nginx-conf",
+		s.log.Warn("the nginx include was made by another version of go-jwt and is not used: make a new one with go-jwt -nginx-conf",
 			"variable", requestVariable, "want", variableVersion)
 	}
 	return v.of

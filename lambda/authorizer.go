@@ -70,7 +70,7 @@ func (a *authorizer) current(ctx context.Context) (*plugin.Engine, error) {
 		if a.engine == nil {
 			return nil, err
 		}
-		a.log.WarnContext(ctx, "secrets cannot be had, so that the last ones are used on", "why", err.Error())
+		a.log.WarnContext(ctx, "secrets cannot be fetched: the last ones stay in use", "why", err.Error())
 		a.until = a.now().Add(secretsRetry)
 	}
 	return a.engine, nil
@@ -167,7 +167,7 @@ func (a *authorizer) authorize(ctx context.Context, payload []byte) (any, error)
 	}
 	switch no := out.Refusal; {
 	case no == nil && out.Token != nil && !e.remembered(r, out.Token):
-		a.log.WarnContext(ctx, "the token is in none of the places that API Gateway remembers the answer by (identitySource)")
+		a.log.WarnContext(ctx, "the token is not in identitySource, by which API Gateway caches answers")
 		return a.unauthorized(ctx, e, refused(&plugin.Refusal{Reason: plugin.ReasonNoToken}))
 	case no == nil:
 		return a.allowed(ctx, e, &out, resource, simple)

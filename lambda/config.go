@@ -96,11 +96,11 @@ func isDefault(f *schema.Field, value any) bool {
 func check(c *schema.Config) error {
 	var errs []error
 	if len(c.Credentials) == 0 && len(c.Issuers) == 0 {
-		errs = append(errs, errors.New("config: neither credentials nor issuers are set, so that no token could be accepted"))
+		errs = append(errs, errors.New("config: neither credentials nor issuers are set, so no token can be accepted"))
 	}
 	for i, is := range c.Issuers {
 		if is.ConsumerBy != "username" {
-			errs = append(errs, fmt.Errorf("config.issuers[%d].consumer_by: needs Kong: there are no consumers, so that %s cannot be looked up", i+1, is.ConsumerBy))
+			errs = append(errs, fmt.Errorf("config.issuers[%d].consumer_by: needs Kong: there are no consumers, so %s cannot be looked up", i+1, is.ConsumerBy))
 		}
 	}
 	for i, h := range c.ClaimsToHeaders {

@@ -21,7 +21,7 @@ func main() {
 		os.Exit(1)
 	}
 	if lambdacontext.MaxConcurrency() == 1 {
-		// Threads that hand an event to each other take a third more processor time.
+		// One event at a time needs one thread: handing it from one to another costs time.
 		runtime.GOMAXPROCS(1)
 	}
 	slog.SetDefault(log) // what the library tells of errors that are answers here

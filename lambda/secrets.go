@@ -147,7 +147,7 @@ func (s *secrets) get(ctx context.Context, r reference) (string, error) {
 		err := s.ask(ctx, "/systemsmanager/parameters/get", url.Values{"name": {name}, "withDecryption": {"true"}}, &answer)
 		return answer.Parameter.Value, err
 	}
-	return "", errors.New("the vault is none of env, aws and ssm")
+	return "", errors.New("the vault must be env, aws or ssm")
 }
 
 func unescape(s string) string {
@@ -167,13 +167,13 @@ func (s *secrets) ask(ctx context.Context, path string, query url.Values, answer
 	address := url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", port), Path: path, RawQuery: query.Encode()}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), http.NoBody)
 	if err != nil {
-		return errors.New("the extension cannot be asked")
+		return errors.New("the extension cannot be reached")
 	}
 	token, _ := s.env("AWS_SESSION_TOKEN")
 	r.Header.Set("X-Aws-Parameters-Secrets-Token", token)
 	got, err := s.client.Do(r)
 	if err != nil {
-		return fmt.Errorf("the extension cannot be asked (is its layer there?): %w", err)
+		return fmt.Errorf("the extension cannot be reached (is its layer there?): %w", err)
 	}
 	defer func() { _ = got.Body.Close() }()
 	if got.StatusCode != http.StatusOK {

@@ -44,7 +44,7 @@ func readSettings(env func(string) string) (*settings, error) {
 		}
 		var err error
 		if *d.to, err = time.ParseDuration(text); err != nil || *d.to <= 0 {
-			return nil, fmt.Errorf("%s: %q is no duration such as 5m", d.name, text)
+			return nil, fmt.Errorf("%s: %q is not a duration such as 5m", d.name, text)
 		}
 	}
 	var err error

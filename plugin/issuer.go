@@ -211,7 +211,7 @@ func consumerClaim(is *issuer, t *token) (value string, path []string) {
 	return "", paths[0]
 }
 
-var errNoSource = errors.New("there is no Admin API to look up custom_id")
+var errNoSource = errors.New("custom_id cannot be looked up: there is no store")
 
 // consumerBy finds a consumer by what a claim tells of it, and by nothing else:
 // Kong's load_consumer takes ids and usernames alike.

@@ -215,7 +215,7 @@ func parsePublicKey(text []byte) (any, error) {
 		}
 		return certificate.PublicKey, nil
 	}
-	return nil, fmt.Errorf("PEM block %q is no public key", block.Type)
+	return nil, fmt.Errorf("PEM block %q is not a public key", block.Type)
 }
 
 // parseEd448 reads a PKIX public key of the one kind that crypto/x509 does not

@@ -16,7 +16,7 @@ func (c *Config) checkAssertion() (errs []error) {
 		return errs
 	}
 	if reserved(a.Header) {
-		errs = append(errs, fault(path+".header", "this header has a meaning of its own"))
+		errs = append(errs, fault(path+".header", "this header is reserved"))
 	}
 	for _, h := range c.ClaimsToHeaders {
 		if sameHeader(a.Header, h.Header) {
@@ -25,7 +25,7 @@ func (c *Config) checkAssertion() (errs []error) {
 	}
 	for i, claim := range a.Claims {
 		if slices.Contains(AssertionClaims(), claim[0]) {
-			errs = append(errs, fault(fmt.Sprintf("%s.claims[%d]", path, i+1), "the gateway says itself what %q is", claim[0]))
+			errs = append(errs, fault(fmt.Sprintf("%s.claims[%d]", path, i+1), "%q is set by the gateway", claim[0]))
 		}
 	}
 	return errs

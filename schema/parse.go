@@ -218,7 +218,7 @@ func (c *Config) check() error {
 		case len(others) > 0 && others[0].Consumer != cr.Consumer:
 			errs = append(errs, fault(path+".consumer", "another credential with the same key belongs to another consumer"))
 		case slices.Contains(others, cr):
-			errs = append(errs, fault(path, "the same credential is there twice"))
+			errs = append(errs, fault(path, "the same credential is listed twice"))
 		}
 		sameKey[cr.Key] = append(sameKey[cr.Key], cr)
 		symmetric := strings.HasPrefix(cr.Algorithm, "HS")
@@ -239,7 +239,7 @@ func (c *Config) check() error {
 	for i, h := range c.ClaimsToHeaders {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
 		if reserved(h.Header) {
-			errs = append(errs, fault(path, "this header has a meaning of its own"))
+			errs = append(errs, fault(path, "this header is reserved"))
 		}
 		if slices.ContainsFunc(c.ClaimsToHeaders[:i], func(o ClaimHeader) bool { return strings.EqualFold(o.Header, h.Header) }) {
 			errs = append(errs, fault(path, "another claim goes into the same header"))
@@ -266,13 +266,13 @@ func (c *Config) checkIssuers() (errs []error) {
 			}
 		}
 		if u, err := url.Parse(is.PerTenant()[0].Issuer); is.JWKSURI == "" && is.JWKS == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			refuse("issuer", "must be an https URL, or jwks_uri or jwks be set")
+			refuse("issuer", "must be an https URL, unless jwks_uri or jwks is set")
 		}
 		if is.JWKS != "" && is.JWKSURI != "" {
 			refuse("jwks", "jwks_uri is set too")
 		}
 		if has := strings.Contains(is.Issuer, tenantPlace); has != (len(is.Tenants) > 0) {
-			refuse("tenants", "goes with %s in issuer, and that with tenants", tenantPlace)
+			refuse("tenants", "tenants and %s in issuer need each other", tenantPlace)
 		}
 	}
 	return errs

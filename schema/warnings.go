@@ -19,10 +19,10 @@ func (c *Config) Warnings() []*FieldError {
 	case c.MaximumExpiration > 0:
 		warn("maximum_expiration", "exp is not in claims_to_verify: tokens that have expired are accepted")
 	default:
-		warn("claims_to_verify", "exp is not in it: tokens never expire")
+		warn("claims_to_verify", "does not contain exp: tokens never expire")
 	}
 	if len(c.URIParamNames)+len(c.CookieNames)+len(c.HeaderNames) == 0 {
-		warn("header_names", "a token is looked for nowhere: uri_param_names and cookie_names are empty too")
+		warn("header_names", "no token can be found: uri_param_names and cookie_names are empty too")
 	}
 	if len(c.LogClaims) > 0 && !c.LogSerialize {
 		warn("log_claims", "nothing is logged without log_serialize")

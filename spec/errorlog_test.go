@@ -72,7 +72,7 @@ func TestErrorLog(t *testing.T) {
 		},
 		"consumer that does not exist": {
 			own(object{"key": "k", "secret": inlineSecret, "consumer": "nobody"}), expiring(t, "k"), 401,
-			`warn a credential is at fault why="credential with key \\"k\\": its consumer \\"nobody\\" does not exist", GET /r`,
+			`warn problem with a credential why="credential with key \\"k\\": its consumer \\"nobody\\" does not exist", GET /r`,
 		},
 		"weak secret": {
 			own(object{"key": "k", "secret": "hunter2", "consumer": "alice"}), "", 401,
@@ -85,11 +85,11 @@ func TestErrorLog(t *testing.T) {
 		"shadow, refused": {jwt(object{"shadow": true}), "bad", 200, `warn shadow: would be refused reason=malformed_token, GET /r`},
 		"tokens never expire": {
 			jwt(object{}), "", 401,
-			`warn ` + aside + `is this configuration meant\? why="config\.claims_to_verify: exp is not in it: tokens never expire" ` + where + `, GET /r`,
+			`warn ` + aside + `this configuration may be a mistake why="config\.claims_to_verify: does not contain exp: tokens never expire" ` + where + `, GET /r`,
 		},
 		"nowhere to look": {
 			jwt(object{"header_names": []any{}, "uri_param_names": []any{}}), "", 401,
-			`warn ` + aside + `is this configuration meant\? why="config\.header_names: a token is looked for nowhere: .*" ` + where,
+			`warn ` + aside + `this configuration may be a mistake why="config\.header_names: no token can be found: .*" ` + where,
 		},
 		"anonymous that is nobody": {
 			jwt(object{"anonymous": "nobody"}), "", 500,
@@ -156,7 +156,7 @@ func TestErrorLogNamesCredential(t *testing.T) {
 	alice["jwt_secrets"] = append(list(alice["jwt_secrets"]), object{"id": id, "key": "small", "algorithm": "RS256", "rsa_public_key": public})
 	g := startGateway(t, config)
 	g.send(t, "GET", "/plain", bearer(tokenOf(t, "small", "rsa-a", "RS256")))
-	g.seesLine(t, regexp.MustCompile(`^warn a credential is at fault why="credential `+id+` with key \\"small\\" cannot be used: .*", GET /plain$`))
+	g.seesLine(t, regexp.MustCompile(`^warn problem with a credential why="credential `+id+` with key \\"small\\" cannot be used: .*", GET /plain$`))
 	if strings.Contains(g.log.String()+g.pluginOutput(t), strings.Split(public, "\n")[1]) {
 		t.Error("a log has the key")
 	}

@@ -101,7 +101,7 @@ func TestVariableOfAnotherVersion(t *testing.T) {
 					t.Errorf("%d %s", a.status, a.body)
 				}
 			}
-			if n := strings.Count(g.pluginOutput(t), "of another version of go-jwt"); n != 1 {
+			if n := strings.Count(g.pluginOutput(t), "by another version of go-jwt"); n != 1 {
 				t.Errorf("%d warnings, want 1", n)
 			}
 		})

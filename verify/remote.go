@@ -45,9 +45,9 @@ func newRemote(o *Options) (*remote, error) {
 	u, err := url.Parse(o.KeysURL)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("verify: KeysURL is no https URL")
+		return nil, errors.New("verify: KeysURL is not an https URL")
 	case u.Scheme == "http" && !o.AllowHTTP && !local(u.Hostname()):
-		return nil, errors.New("verify: KeysURL is http, and of another host; see AllowHTTP")
+		return nil, errors.New("verify: KeysURL is http and not on this host; see AllowHTTP")
 	}
 	r := &remote{o: o}
 	if o.Client != nil {

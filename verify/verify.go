@@ -215,7 +215,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) 
 	var noKeys error
 	t, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		if typ, _ := t.Header["typ"].(string); !strings.EqualFold(strings.TrimPrefix(typ, "application/"), Type) {
-			return nil, errors.New("typ is another one")
+			return nil, errors.New("typ is not the expected one")
 		}
 		if t.Header["crit"] != nil { // no extension is understood (RFC 7515 section 4.1.11)
 			return nil, errors.New("crit is not understood")
@@ -235,7 +235,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Identity, error) 
 	})
 	switch {
 	case noKeys != nil:
-		return nil, fmt.Errorf("verify: the gateway's keys cannot be had: %w", noKeys)
+		return nil, fmt.Errorf("verify: the gateway's keys cannot be fetched: %w", noKeys)
 	case err != nil || !t.Valid:
 		return nil, invalid("%w", err)
 	}

@@ -126,7 +126,7 @@ func (c *checker) unique(n *declarative.Node, field, kind string, first map[[2]s
 	}
 	k := [2]string{n.File + "\x00" + field, value}
 	if other := first[k]; other != nil {
-		c.fault(n, field, "another %s has the same, in line %d", kind, other.At(field).Line)
+		c.fault(n, field, "another %s has the same value, in line %d", kind, other.At(field).Line)
 		return
 	}
 	first[k] = n
@@ -160,7 +160,7 @@ func (c *checker) credentials(plugins []*pluginCheck) {
 			c.fault(j.Node, "consumer", "there is no consumer %q", declarative.Reference(j.Owner))
 		}
 		if j.Key == "" {
-			c.warn(j.Node, "key", "is not there: Kong makes one up, which no token names")
+			c.warn(j.Node, "key", "is missing: Kong generates one, which no token contains")
 		}
 		c.jwtKey(j, base64)
 	}
@@ -182,7 +182,7 @@ func (c *checker) jwtKey(j *declarative.JWTSecret, secretIsBase64 bool) {
 	switch key := j.Field(field); {
 	case key.IsReference() || key.IsVariable():
 	case key.IsNull() && field == "secret":
-		c.warn(j.Node, field, "is not there: Kong makes one up, which nobody knows")
+		c.warn(j.Node, field, "is missing: Kong generates one, which nobody knows")
 	case key.IsNull():
 		c.fault(j.Node, field, "required field missing (algorithm %s)", algorithm)
 	default:
@@ -213,7 +213,7 @@ func (c *checker) known(n *declarative.Node, names []string) {
 
 func (c *checker) unknown(at *declarative.Node, path string, names []string) {
 	if meant := nearest(at.Name(), names); meant != "" {
-		c.add(at, path, Error, "unknown field; is %s meant?", meant)
+		c.add(at, path, Error, "unknown field; did you mean %s?", meant)
 		return
 	}
 	c.add(at, path, Error, "unknown field")

@@ -60,7 +60,7 @@ func (p *pluginCheck) scope() {
 		if p.Field(p.Caller.Name()) == p.Caller {
 			field = p.Caller.Name()
 		}
-		p.fault(p.Node, field, "not allowed on consumers and groups of them: who a caller is, is known only after authentication")
+		p.fault(p.Node, field, "not allowed on consumers and consumer groups: a caller is known only after authentication")
 	}
 	if protocols := p.Field("protocols"); !protocols.IsNull() {
 		fields, _ := schema.FieldErrors(schema.CheckProtocols(protocols.Any()))
@@ -76,7 +76,7 @@ func (p *pluginCheck) scope() {
 	for _, other := range p.state.Plugins {
 		same := other.Title == p.Title && other.File == p.File && other.Route == p.Route && other.Service == p.Service
 		if same && other.Line < p.Line && p.Caller == nil && other.Caller == nil {
-			p.fault(p.Node, "", "another %s is on the same route or service, in line %d", p.Title, other.Line)
+			p.fault(p.Node, "", "the same route or service has another %s, in line %d", p.Title, other.Line)
 		}
 	}
 }
@@ -186,7 +186,7 @@ func (p *pluginCheck) references(n *declarative.Node, fields []schema.Field) {
 				p.references(item, f.Elements.Fields)
 			}
 		case !f.Referenceable && strings.HasPrefix(value.Text(), "{vault://"):
-			p.warn(n, f.Name, "Kong resolves no vault references here")
+			p.warn(n, f.Name, "Kong does not resolve vault references here")
 		}
 	}
 }
@@ -230,7 +230,7 @@ func (p *pluginCheck) callers() {
 		}
 	}
 	if name := p.config.Anonymous; name != "" && !p.knows(name) {
-		p.at(&schema.FieldError{Path: "config.anonymous", Problem: fmt.Sprintf("there is no consumer %q: a request that should go on as it is answered 500", name)}, Error)
+		p.at(&schema.FieldError{Path: "config.anonymous", Problem: fmt.Sprintf("there is no consumer %q: requests that should go on as this consumer get 500", name)}, Error)
 	}
 }
 
@@ -268,7 +268,7 @@ func (p *pluginCheck) issuers(ctx context.Context) {
 				continue
 			}
 			if err := p.keys.Fetchable(is.Issuer, is.JWKSURI); err != nil {
-				at(Warning, err.Error()+": keys cannot be fetched, unless by -jwks-allow-http")
+				at(Warning, err.Error()+": keys are fetched from there only with -jwks-allow-http")
 			} else if p.online {
 				for _, problem := range p.fetch(ctx, &is) {
 					at(Error, problem)

@@ -165,7 +165,7 @@ func (a *Admin) ConsumerByCustomID(ctx context.Context, customID string) (*plugi
 	}
 	c := page.Data[0]
 	if c.ID == "" || c.CustomID != customID {
-		return nil, errors.New("admin api: answer is no consumer with that custom_id")
+		return nil, errors.New("admin api: answer is not a consumer with that custom_id")
 	}
 	return c.plugin(), nil
 }
@@ -201,7 +201,7 @@ func (a *Admin) isKong(ctx context.Context) error {
 	if status["server"] == nil || status["memory"] == nil { // one may be forbidden
 		var rootErr error
 		if _, rootErr = a.ask(ctx, "/", &root); root["version"] == nil || root["tagline"] == nil {
-			return errors.Join(errors.New("admin api: what answers at -admin-url is not Kong's"), err, rootErr)
+			return errors.Join(errors.New("admin api: the server at -admin-url is not Kong's Admin API"), err, rootErr)
 		}
 	}
 	a.kong.Store(true)

@@ -26,7 +26,7 @@ func (j *jwtSecret) credential() (*plugin.Credential, error) {
 		j.Algorithm = "HS256" // as the bundled plugin takes it
 	}
 	if j.Key == nil || j.ID == "" || j.Consumer.ID == "" || !slices.Contains(schema.Algorithms(), j.Algorithm) {
-		return nil, errors.New("answer is no jwt_secrets entry")
+		return nil, errors.New("answer is not a jwt_secrets entry")
 	}
 	return &plugin.Credential{
 		ID: j.ID, Key: *j.Key, Algorithm: j.Algorithm,

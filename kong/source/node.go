@@ -106,7 +106,7 @@ func (n *Node) Credential(ctx context.Context, key string) (*plugin.Credential, 
 		return nil, err
 	}
 	if c.Key != key {
-		return nil, errors.New("node's store: answer is of another key")
+		return nil, errors.New("node's store: answer is about another key")
 	}
 	return c, nil
 }
@@ -138,7 +138,7 @@ func (n *Node) consumer(ctx context.Context, by, value string) (*plugin.Consumer
 	}
 	if is := map[string]string{"id": strings.ToLower(c.ID), "username": c.Username, "custom_id": c.CustomID}[by]; c.ID == "" ||
 		is != value && (by != "id" || is != strings.ToLower(value)) {
-		return nil, errors.New("node's store: answer is of another consumer")
+		return nil, errors.New("node's store: answer is about another consumer")
 	}
 	return c.plugin(), nil
 }
@@ -161,7 +161,7 @@ func (n *Node) get(ctx context.Context, path, field, value string, to any) (foun
 func (n *Node) ask(ctx context.Context, by *http.Client, path string, to any) (found bool, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://go-jwt"+path, http.NoBody)
 	if err != nil {
-		return false, errors.New("node's store: cannot be asked for that")
+		return false, errors.New("node's store: the value cannot be looked up")
 	}
 	answer, err := by.Do(r)
 	if err != nil {
@@ -180,7 +180,7 @@ func (n *Node) ask(ctx context.Context, by *http.Client, path string, to any) (f
 	case err != nil:
 		return false, fmt.Errorf("node's store: %w", err)
 	case version != NodeVersion:
-		return false, fmt.Errorf("%w: its include is of version %q, not %s: make a new one by go-jwt -nginx-conf", errNoNode, version, NodeVersion)
+		return false, fmt.Errorf("%w: its include has version %q, not %s: make a new one with go-jwt -nginx-conf", errNoNode, version, NodeVersion)
 	case len(body) > maxAnswer:
 		return false, errors.New("node's store: answer is too long")
 	}

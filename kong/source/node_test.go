@@ -160,7 +160,7 @@ func TestNodeCredential(t *testing.T) {
 		"cannot be had":  {"k", "key=k", 503, `{"message":"[postgres] timeout"}`, false, "status 503: [postgres] timeout"},
 		"other version":  {"k", "key=k", 501, `{"message":"no jwt_secrets here"}`, false, "no jwt_secrets here"},
 		"no JSON":        {"k", "key=k", 200, `<html>`, false, "cannot be read"},
-		"not a row":      {"k", "key=k", 200, `{}`, false, "no jwt_secrets entry"},
+		"not a row":      {"k", "key=k", 200, `{}`, false, "not a jwt_secrets entry"},
 		"of another key": {"x", "key=x", 200, row, false, "another key"},
 		"climbing":       {"../../../x", "key=..%2F..%2F..%2Fx", 200, strings.Replace(row, `"k"`, `"../../../x"`, 1), true, ""},
 		"all kinds":      {"a b&c=d+%é:", "key=a+b%26c%3Dd%2B%25%C3%A9%3A", 200, strings.Replace(row, `"k"`, `"a b&c=d+%é:"`, 1), true, ""},
@@ -370,7 +370,7 @@ func TestSourceIsChosen(t *testing.T) {
 	}
 	n := len(changes.wait(t, 2))
 	s.stop() // which removes the socket
-	log.wait(t, "changes of credentials are not told", 1)
+	log.wait(t, "changes of credentials are not reported", 1)
 	log.wait(t, "credentials come from\" store=admin", 2)
 	changes.wait(t, n+1)
 	if !finds(from, "admin") {
@@ -386,8 +386,8 @@ func TestStoreOfAnotherVersion(t *testing.T) {
 		edit func(*store)
 		why  string
 	}{
-		"another version": {func(s *store) { s.version = "2" }, "make a new one by go-jwt -nginx-conf"},
-		"no version":      {func(s *store) { s.version = "" }, "make a new one by go-jwt -nginx-conf"},
+		"another version": {func(s *store) { s.version = "2" }, "make a new one with go-jwt -nginx-conf"},
+		"no version":      {func(s *store) { s.version = "" }, "make a new one with go-jwt -nginx-conf"},
 		"another Kong": {func(s *store) {
 			s.rows["/changes"] = struct {
 				status int
@@ -424,7 +424,7 @@ func TestStoreIsNotThere(t *testing.T) {
 	if _, err := from.ConsumerByName(t.Context(), "alice"); err == nil {
 		t.Error("no error")
 	}
-	log.wait(t, "changes of credentials are not told", 1)
+	log.wait(t, "changes of credentials are not reported", 1)
 	changes.mu.Lock()
 	if changes.trusted.After(time.Now()) {
 		t.Error("trusted until", changes.trusted)
@@ -432,7 +432,7 @@ func TestStoreIsNotThere(t *testing.T) {
 	changes.mu.Unlock()
 	s.set("/jwt_secrets?key=k", 200, row)
 	s.start(t)
-	log.wait(t, "changes of credentials are told again", 1)
+	log.wait(t, "changes of credentials are reported again", 1)
 	if c, err := from.Credential(t.Context(), "k"); c == nil || err != nil {
 		t.Errorf("%v, %v", c, err)
 	}

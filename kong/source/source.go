@@ -72,7 +72,7 @@ func New(o Options) (*Source, error) {
 	switch o.Use {
 	case "auto", usingNode, usingAdmin, usingNone:
 	default:
-		return nil, fmt.Errorf("-store: %q is none of auto, node, admin, none", o.Use)
+		return nil, fmt.Errorf("-store: must be auto, node, admin or none, not %q", o.Use)
 	}
 	if o.Use == "auto" || o.Use == usingNode {
 		s.node = NewNode(o.Node)
@@ -142,7 +142,7 @@ func (s *Source) ConsumerByCustomID(ctx context.Context, customID string) (*plug
 	case usingAdmin:
 		return s.admin.ConsumerByCustomID(ctx, customID)
 	}
-	return nil, errors.New("there is no store to look up custom_id in")
+	return nil, errors.New("custom_id cannot be looked up: there is no store")
 }
 
 // Admit is plugin's Options.Admit. It bounds the lookups that anyone can cause by
@@ -248,9 +248,9 @@ func (s *Source) told(err error) {
 	s.o.Metrics.Watching(err == nil)
 	switch {
 	case err != nil && !s.failing:
-		s.o.Log.Warn("changes of credentials are not told: revoking one takes longer", "store", *s.using.Load(), "why", err)
+		s.o.Log.Warn("changes of credentials are not reported: revoking one takes longer", "store", *s.using.Load(), "why", err)
 	case err == nil && s.failing:
-		s.o.Log.Warn("changes of credentials are told again", "store", *s.using.Load())
+		s.o.Log.Warn("changes of credentials are reported again", "store", *s.using.Load())
 	}
 	s.failing = err != nil
 }

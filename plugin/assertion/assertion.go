@@ -41,7 +41,7 @@ func New(c *schema.UpstreamAssertion) (*Signer, error) {
 			public, err = newKey(private.Public())
 		}
 		if err == nil && i == 0 && public.Algorithm != c.Algorithm {
-			err = fmt.Errorf("is a key for %s, but algorithm is %s, and the first key signs", public.Algorithm, c.Algorithm)
+			err = fmt.Errorf("is a key for %s, but the first key signs and must fit algorithm %s", public.Algorithm, c.Algorithm)
 		}
 		if err != nil {
 			return nil, &schema.FieldError{Path: fmt.Sprintf("config.upstream_assertion.keys[%d]", i+1), Problem: err.Error()}

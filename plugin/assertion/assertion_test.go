@@ -182,9 +182,9 @@ func TestUnfitKeys(t *testing.T) {
 		"public":          {[]string{publicText}, "[1]: is not the PEM of a private key"},
 		"garbage":         {[]string{good, "-----BEGIN PRIVATE KEY-----\n" + body + "\n-----END PRIVATE KEY-----"}, "[2]: is a private key that cannot be read"},
 		"passphrase":      {[]string{good, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + body + "\n-----END ENCRYPTED PRIVATE KEY-----"}, "[2]: is protected by a passphrase"},
-		"other curve":     {[]string{pkcs8(t, newKey(t, "ES384"))}, "[1]: is an EC key of another curve than P-256"},
+		"other curve":     {[]string{pkcs8(t, newKey(t, "ES384"))}, "[1]: is an EC key on another curve than P-256"},
 		"small":           {[]string{good, pkcs8(t, small)}, "[2]: is an RSA key with 1024 bits, fewer than 2048"},
-		"other algorithm": {[]string{pkcs8(t, newKey(t, "EdDSA")), good}, "[1]: is a key for EdDSA, but algorithm is ES256, and the first key signs"},
+		"other algorithm": {[]string{pkcs8(t, newKey(t, "EdDSA")), good}, "[1]: is a key for EdDSA, but the first key signs and must fit algorithm ES256"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := assertion.New(config("ES256", tt.keys...))

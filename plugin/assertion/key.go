@@ -67,7 +67,7 @@ func newKey(public crypto.PublicKey) (Key, error) {
 	switch p := public.(type) {
 	case *ecdsa.PublicKey:
 		if p.Curve != elliptic.P256() {
-			return k, errors.New("is an EC key of another curve than P-256")
+			return k, errors.New("is an EC key on another curve than P-256")
 		}
 		point, err := p.Bytes() // 4, x, y
 		if err != nil {

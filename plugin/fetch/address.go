@@ -28,7 +28,7 @@ func (o *Options) allows(u *url.URL) error {
 	case u.User != nil:
 		return fmt.Errorf("%s: URL holds credentials", Where(u))
 	case u.Hostname() == "":
-		return fmt.Errorf("%q is no URL with a host", Where(u))
+		return fmt.Errorf("%q is not a URL with a host", Where(u))
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http":

@@ -80,7 +80,7 @@ func (f *fetcher) discover(ctx context.Context, issuer string) (string, error) {
 	}
 	says, err := m.text("issuer")
 	if err != nil || says != issuer {
-		return "", errors.New("discovery: answer is of another issuer")
+		return "", errors.New("discovery: the answer names another issuer")
 	}
 	keys, err := m.text("jwks_uri")
 	if err != nil || keys == "" {

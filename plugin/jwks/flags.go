@@ -14,16 +14,16 @@ import (
 // Flags adds to f the flags that say how keys can be had, which are the same in
 // every command: -jwks-ca, -jwks-allow-http, -jwks-proxy and how to log in.
 func (o *Options) Flags(f *flag.FlagSet) {
-	f.BoolVar(&o.AllowHTTP, "jwks-allow-http", false, "let issuers' keys be fetched by http from other hosts than this one")
+	f.BoolVar(&o.AllowHTTP, "jwks-allow-http", false, "fetch issuers' keys by http from other hosts too, not only from this one")
 	f.Func("jwks-ca", "`file` with PEM certificates to trust for issuers' keys, instead of the system's", o.setCA)
 	f.Func("jwks-proxy", "`URL` of an HTTP proxy through which issuers' keys and lists of revoked tokens are fetched", o.setProxy)
-	f.Func("jwks-token-file", "`ORIGIN=FILE`: the bearer token that is wanted of who fetches keys or lists there, for example https://login.example.com=/etc/kong/token; may be given several times", func(s string) error {
+	f.Func("jwks-token-file", "`ORIGIN=FILE`: file with the bearer token to send when keys or lists are fetched there, for example https://login.example.com=/etc/kong/token; may be given several times", func(s string) error {
 		return o.login(s, func(l *fetch.Login, file string) error {
 			l.TokenFile = file
 			return nil
 		})
 	})
-	f.Func("jwks-client-cert", "`ORIGIN=CERT,KEY`: PEM files with the client certificate that is wanted of who fetches keys or lists there, and with its private key; may be given several times", func(s string) error {
+	f.Func("jwks-client-cert", "`ORIGIN=CERT,KEY`: PEM files with the client certificate to present when keys or lists are fetched there, and with its private key; may be repeated", func(s string) error {
 		return o.login(s, func(l *fetch.Login, files string) (err error) {
 			var both bool
 			if l.CertFile, l.KeyFile, both = strings.Cut(files, ","); !both {

@@ -25,8 +25,8 @@ const (
 )
 
 var (
-	errSymmetric = errors.New("is symmetric, and no secret any more")
-	errPrivate   = errors.New("is private, and no secret any more")
+	errSymmetric = errors.New("is symmetric and no longer a secret")
+	errPrivate   = errors.New("is private and no longer a secret")
 )
 
 // privateMembers are those of private keys (RFC 7518 sections 6.2.2, 6.3.2 and
@@ -60,7 +60,7 @@ func parseKey(text []byte) (*plugin.PublishedKey, error) {
 		return key, err
 	}
 	if key.Algorithm != "" && !fits(key.Algorithm, key.Key) {
-		return key, errors.New("alg is none that this key is fit for")
+		return key, errors.New("alg does not fit this kind of key")
 	}
 	return key, nil
 }

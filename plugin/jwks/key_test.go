@@ -83,7 +83,7 @@ func TestUnfitKeys(t *testing.T) {
 		"oct":                       {jwk{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}, "is symmetric"},
 		"oct without its value":     {jwk{"kty": "oct", "kid": "k"}, "is symmetric"},
 		"oct for HS256":             {jwk{"kty": "oct", "kid": "k", "k": "c2VjcmV0", "alg": "HS256", "use": "sig"}, "is symmetric"},
-		"EC for HS256":              {ec.with("alg", "HS256"), "alg is none"},
+		"EC for HS256":              {ec.with("alg", "HS256"), "alg does not fit"},
 		"EC with k":                 {ec.with("k", "c2VjcmV0"), private},
 		"private EC":                {ec.with("d", "AAAA"), private},
 		"private EC, empty":         {ec.with("d", ""), private},

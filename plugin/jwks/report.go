@@ -61,7 +61,7 @@ func (r *report) fetched(found *document, err error) {
 
 // expired tells that nothing is accepted any more.
 func (r *report) expired() {
-	r.log.Error("the issuer's keys are too old, and are not trusted any more")
+	r.log.Error("the issuer's keys are too old and no longer trusted")
 }
 
 // describe lists unfit keys. They are nothing special, as keys for encryption
