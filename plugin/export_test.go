@@ -46,3 +46,33 @@ func Hide(query, cookies, header []byte) (q, c, h []byte, token string) {
 	found, _ := findToken(e.c, newRefusals(e.c), &Request{Query: query, Cookie: cookies})
 	return query, cookies, header, string(found)
 }
+
+// Verifies tells whether a signature is one of message by that algorithm and key:
+// a public key or, for HMAC, a secret.
+func Verifies(algorithm string, key any, message, signature []byte) (bool, error) {
+	var v *verifier
+	var err error
+	if secret, ok := key.([]byte); ok {
+		v, err = newVerifier(&Credential{Algorithm: algorithm, Secret: string(secret)}, false)
+	} else {
+		v, err = newPublicKeyVerifier(algorithm, key)
+	}
+	if err != nil {
+		return false, err
+	}
+	return v.verify(&token{signed: message, signature: signature}), nil
+}
+
+// TakeApart takes a JWS in compact serialization apart, whose payload need not be
+// JSON, by what tokens are taken apart by.
+func TakeApart(jws string) (header map[string]any, signed, signature []byte, ok bool) {
+	parts := strings.Split(jws, ".")
+	if len(parts) != 3 {
+		return nil, nil, nil, false
+	}
+	value, ok1 := decodePart([]byte(parts[0]))
+	_, ok2 := decodeBase64URL([]byte(parts[1]))
+	signature, ok3 := decodeBase64URL([]byte(parts[2]))
+	header, ok4 := value.(map[string]any)
+	return header, []byte(parts[0] + "." + parts[1]), signature, ok1 && ok2 && ok3 && ok4
+}
