@@ -360,7 +360,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 	if err != nil {
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("loading a consumer: %w", err)}
 	}
-	t.trace.owned(consumer, consumer != nil)
+	t.trace.owned(consumer, nil, consumer != nil)
 	if consumer == nil {
 		_, out := refused(noConsumer(e.c, key))
 		out.Warning = fmt.Errorf("credential with key %q: its consumer %q does not exist", key, known.ConsumerID)

@@ -187,7 +187,7 @@ func (e *Engine) issuedConsumer(ctx context.Context, is *issuer, t *token, consu
 		return nil, Outcome{Refusal: Unavailable(), Fault: fmt.Errorf("looking up a consumer: %w", err)}
 	}
 	enough := consumer != nil || is.ConsumerOptional
-	t.trace.owned(consumer, enough)
+	t.trace.owned(consumer, path, enough)
 	if !enough {
 		return nil, Outcome{Refusal: noIssuedConsumer(e.c, path)}
 	}

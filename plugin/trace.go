@@ -16,8 +16,10 @@ type Trace struct {
 	Issuer *schema.Issuer
 	// Keys are those of the issuer that the token may be signed with.
 	Keys []*PublishedKey
-	// Consumer is the token's; nil: none was found, or looked for.
-	Consumer *Consumer
+	// Consumer is the token's; nil: none was found, or looked for. ConsumerClaim is
+	// the path of the issuer's claim that tells it.
+	Consumer      *Consumer
+	ConsumerClaim []string
 	// Steps are the checks that were made, in order.
 	Steps []Step
 	// Refusal is what came of the token, whatever becomes of the request; nil: it
@@ -97,8 +99,9 @@ func (t *Trace) keyed(claim any, ok bool) {
 	}
 }
 
-func (t *Trace) owned(by *entry[Consumer], ok bool) {
+func (t *Trace) owned(by *entry[Consumer], claim []string, ok bool) {
 	if t != nil {
+		t.ConsumerClaim = claim
 		if by != nil {
 			t.Consumer = by.value
 		}

@@ -133,6 +133,7 @@ func TestExplain(t *testing.T) {
 		"empty key":         {"/plain", own("HS256", "", nil), 1, `  FAIL  key claim          iss is ""`},
 		"escapes in key":    {"/plain", own("HS256", "\x1b]0;x\x07\u009b\u202e", nil), 1, `  FAIL  credential         none has the key "\x1b]0;x\a\u009b\u202e"`},
 		"opaque":            {"/plain", "opaque", 1, "  FAIL  form               it has 1 part, where a signed JWT has three"},
+		"broken into lines": {"/plain", strings.Replace(claimsToken(t, good), ".", ".\n", 1), 1, "  FAIL  form               there is white space in it"},
 		"encrypted":         {"/plain", "a.b.c.d.e", 1, "  FAIL  form               it has five parts, as encrypted tokens (JWE) have"},
 		"alg none":          {"/plain", make(conformance.Token{Alg: "none"}), 1, "  FAIL  form               invalid alg"},
 
@@ -156,7 +157,7 @@ func TestExplain(t *testing.T) {
 			if code != tt.code || errs != "" || !strings.Contains(out, "\n"+tt.want+"\n") {
 				t.Fatalf("exit code %d, want %d with %q:\n%s%s", code, tt.code, tt.want, out, errs)
 			}
-			target, header := tt.path, bearer(strings.TrimPrefix(tt.token, "Authorization: Bearer "))
+			target, header := tt.path, bearer(strings.ReplaceAll(strings.TrimPrefix(tt.token, "Authorization: Bearer "), "\n", " "))
 			if tt.path == "/query" {
 				target, header = tt.path+"?jwt="+tt.token, [2]string{"X-Other", "x"}
 			}
@@ -184,6 +185,23 @@ func TestExplain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExplainTimes: how far away a time is.
+func TestExplainTimes(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	file := write(t, "kong.yml", explainedConfig)
+	const exp = 1800000000
+	token := claimsToken(t, object{"exp": exp})
+	for after, want := range map[int]string{
+		0: "now", -1: "in 1 second", 59: "59 seconds ago", 60: "1 minute ago", -3599: "in 59 minutes", 3600: "1 hour ago",
+		-48*3600 + 1: "in 47 hours", 48 * 3600: "2 days ago", 2 * 365 * 86400: "2 years ago",
+	} {
+		if out, _, _ := explain(t, token, "-config", file, "-at", fmt.Sprint(exp+after)); !strings.Contains(out, "exp 2027-01-15 08:00:00 UTC ("+want+")\n") {
+			t.Errorf("after %d s: want %s\n%s", after, want, out)
+		}
 	}
 }
 
@@ -279,7 +297,8 @@ func TestExplainIssuer(t *testing.T) {
 	t.Parallel()
 	p, key, args := provider(t)
 	g := withRoutes(t, map[string][]any{
-		"/i": jwt(object{"issuers": []any{object{"issuer": p.URL, "jwks_uri": p.URL + "/keys", "type": "at+jwt", "consumer_optional": true}}}),
+		"/i":      jwt(object{"issuers": []any{object{"issuer": p.URL, "jwks_uri": p.URL + "/keys", "type": "at+jwt", "consumer_optional": true}}}),
+		"/claims": jwt(object{"issuers": []any{object{"issuer": p.URL, "jwks_uri": p.URL + "/keys", "consumer_claims": []any{[]any{"a.b", "c"}, []any{"sub"}}}}}),
 	}, args)
 	token := func(claims, header object) string {
 		text, err := p.Token(key, claims, header)
@@ -289,7 +308,7 @@ func TestExplainIssuer(t *testing.T) {
 		return text
 	}
 	access := object{"typ": "at+jwt"}
-	out, _, code := explain(t, token(nil, access), "-config", g.configFile)
+	out, _, code := explain(t, token(nil, access), "-config", g.configFile, "-route", "r-i")
 	if code != 2 || !strings.Contains(out, "\nCannot tell: the issuer's keys are fetched only with -online\n") || strings.Contains(out, "gets") || p.Fetches() > 0 {
 		t.Errorf("offline: exit code %d, %d fetches\n%s", code, p.Fetches(), out)
 	}
@@ -304,14 +323,18 @@ func TestExplainIssuer(t *testing.T) {
 		"ID token":     {nil, nil, 1, `  FAIL  typ                "JWT"; the issuer's type is at+jwt`},
 		"unknown key":  {nil, object{"typ": "at+jwt", "kid": "k2"}, 1, `  FAIL  published key      the issuer publishes none with kid "k2" that fits "RS256"`},
 		"in an hour":   {object{"iat": time.Now().Add(time.Hour + 30*time.Second).Unix()}, access, 1, "Refused: issued_in_the_future"},
+		"stranger":     {object{"a.b": object{"c": "mallory"}}, nil, 1, `  FAIL  consumer           a.b.c is "mallory": no consumer has that username`},
 		"kid a number": {nil, object{"typ": "at+jwt", "kid": 1}, 1, "  FAIL  kid                1 is no string"},
 	} {
-		text := token(tt.claims, tt.header)
-		out, errs, code := explain(t, text, append([]string{"-online", "-config", g.configFile}, args[:2]...)...)
+		path, text := "/i", token(tt.claims, tt.header)
+		if tt.claims["a.b"] != nil {
+			path = "/claims"
+		}
+		out, errs, code := explain(t, text, append([]string{"-online", "-config", g.configFile, "-route", "r-" + path[1:]}, args[:2]...)...)
 		if code != tt.code || !strings.Contains(out, "\n"+tt.want+"\n") {
 			t.Errorf("%s: exit code %d, want %d with %q\n%s%s", name, code, tt.code, tt.want, out, errs)
 		}
-		if a := g.send(t, "GET", "/i", bearer(text)); (a.status == 200) != (tt.code == 0) {
+		if a := g.send(t, "GET", path, bearer(text)); (a.status == 200) != (tt.code == 0) {
 			t.Errorf("%s: the gateway answers %d %s", name, a.status, a.body)
 		}
 	}

@@ -89,6 +89,8 @@ func (x *explainer) sawForm(ok bool) string {
 		return "a signed JWT"
 	}
 	switch parts := strings.Count(x.token, ".") + 1; {
+	case strings.Contains(x.token, " "):
+		return "there is white space in it"
 	case parts == 5:
 		return "it has five parts, as encrypted tokens (JWE) have"
 	case parts != 3:
@@ -170,8 +172,7 @@ func (x *explainer) sawConsumer(there bool) string {
 	case there:
 		return "none, which consumer_optional allows"
 	case t.Issuer != nil:
-		claim := strings.Split(t.Refusal.Claim, ".")
-		return fmt.Sprintf("%s is %s: no consumer has that %s", t.Refusal.Claim, quote(t.Claim(claim...)), t.Issuer.ConsumerBy)
+		return fmt.Sprintf("%s is %s: no consumer has that %s", strings.Join(t.ConsumerClaim, "."), quote(t.Claim(t.ConsumerClaim...)), t.Issuer.ConsumerBy)
 	}
 	return "the credential's consumer does not exist"
 }
