@@ -67,6 +67,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.DurationVar(&o.Store.UnknownTTL, "unknown-ttl", 5*time.Second, "how long the plugin remembers that a credential does not exist")
 	f.DurationVar(&o.Store.Grace, "grace", 5*time.Minute, "how long known credentials stay in use while they cannot be looked up")
 	f.IntVar(&o.Store.CredentialEntries, "credential-entries", 100_000, "most credentials, and most consumers, that are remembered")
+	f.IntVar(&o.Store.ProofEntries, "dpop-proofs", 500_000, "most DPoP proofs that are remembered, each until it is too old to be used again; beyond it none is accepted")
 	f.IntVar(&o.Store.DecisionEntries, "cache-entries", 100_000, "most accepted tokens that are remembered")
 	f.IntVar(&o.Store.DecisionBytes, "cache-bytes", 64<<20, "most `bytes` of memory for the accepted tokens that are remembered; the process may use twice as many")
 	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, /healthz and /readyz are served; empty: nowhere")
@@ -125,7 +126,7 @@ func (o *Options) check(f *flag.FlagSet) error {
 		{"admin-rate", o.Source.Admin.Rate},
 		{"store-rate", o.Source.QueryRate},
 		{"credential-entries", o.Store.CredentialEntries},
-		{"cache-entries", o.Store.DecisionEntries},
+		{"cache-entries", o.Store.DecisionEntries}, {"dpop-proofs", o.Store.ProofEntries},
 	} {
 		if n.value < 1 {
 			return fmt.Errorf("-%s: must be at least 1", n.name)

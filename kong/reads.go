@@ -26,6 +26,7 @@ type reads struct {
 	credential    bool
 	certificate   bool
 	peer          bool // and the header in which it may tell the certificate
+	proof         bool // and what it must be of
 
 	headerNames []string // Config.HeaderNames
 	identifying []string // headers whose disguises are removed; nil: none
@@ -43,15 +44,17 @@ func newReads(c *schema.Config) *reads {
 		return !strings.EqualFold(name, "authorization")
 	})
 	bound := c.UpstreamAssertion != nil && c.UpstreamAssertion.Bind
+	proof := c.DPoP.On()
 	published := c.PublishKeys || c.ResourceMetadata != nil
 	r := &reads{
 		query:        len(c.URIParamNames) > 0,
-		method:       !c.RunOnPreflight || published || bound,
-		target:       published,
+		method:       !c.RunOnPreflight || published || bound || proof,
+		target:       published || proof,
 		upstreamPath: bound,
 		credential:   c.Anonymous != "" || !c.RunOnPreflight || c.Shadow,
 		headerNames:  c.HeaderNames,
-		certificate:  c.MTLSBinding != schema.BindingOff,
+		certificate:  c.MTLSBinding.On(),
+		proof:        proof,
 		hides:        c.HideCredentials,
 	}
 	r.peer = r.certificate && c.CertificateHeaderName != ""
@@ -96,6 +99,13 @@ func newReads(c *schema.Config) *reads {
 		if r.peer {
 			b.getVar("realip_remote_addr")
 			b.getVar("http_" + strings.ReplaceAll(strings.ToLower(c.CertificateHeaderName), "-", "_")) // joins repeated ones
+		}
+		if r.proof {
+			b.getVar("http_dpop") // so does this
+			b.getVar("http_host")
+			for _, part := range []string{"scheme", "host", "port"} {
+				b.call("kong.request.get_forwarded_"+part, noArguments)
+			}
 		}
 	}
 	return r

@@ -305,7 +305,28 @@ func (s *session) rest(r *reads) (err error) {
 	if r.peer && err == nil {
 		s.request.CertificateHeader, err = s.text()
 	}
+	if r.proof && err == nil {
+		err = s.proof()
+	}
 	return err
+}
+
+// proof reads a DPoP proof and what it must be of.
+func (s *session) proof() (err error) {
+	for _, to := range []*[]byte{&s.request.DPoP, &s.request.HostHeader, &s.request.Scheme, &s.request.Host} {
+		if *to, err = s.text(); err != nil {
+			return err
+		}
+	}
+	answer, err := s.answer()
+	if err != nil {
+		return err
+	}
+	var ok bool
+	if s.request.Port, ok = wire.ParseInt(answer); !ok {
+		return errAnswer
+	}
+	return nil
 }
 
 // Consumer implements [plugin.ConsumerSource] by kong.client.load_consumer.

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -18,12 +19,13 @@ import (
 // has this too. It is kept with the decision and held against each request anew.
 type binding struct {
 	certificate []byte // SHA-256 of the DER: x5t#S256 (RFC 8705 section 3.1)
+	key         []byte // SHA-256 of the JWK: jkt (RFC 9449 section 6.1)
 	facts       facts  // of the token, without its claims
 }
 
 // bindingOf returns what a verified token is bound to, nil if that is nothing.
 func (e *Engine) bindingOf(t *token, f *facts) (*binding, *Refusal) {
-	if e.c.MTLSBinding == schema.BindingOff {
+	if !e.c.MTLSBinding.On() && !e.c.DPoP.On() {
 		return nil, nil
 	}
 	var cnf map[string]any
@@ -33,17 +35,31 @@ func (e *Engine) bindingOf(t *token, f *facts) (*binding, *Refusal) {
 			return nil, e.no.invalidBinding
 		}
 	}
-	certificate, ok := hashIn(cnf, "x5t#S256")
-	switch {
-	case !ok:
-		return nil, e.no.invalidBinding
-	case certificate == nil && e.c.MTLSBinding == schema.BindingRequired:
-		return nil, e.no.unboundToken
-	case certificate == nil:
+	b := &binding{facts: *f}
+	b.facts.claims = nil
+	for _, to := range []struct {
+		hash   *[]byte
+		member string
+		mode   schema.Binding
+		absent *Refusal
+	}{
+		{&b.certificate, "x5t#S256", e.c.MTLSBinding, e.no.unboundToken},
+		{&b.key, "jkt", e.c.DPoP, e.no.unboundToKey},
+	} {
+		if !to.mode.On() {
+			continue
+		}
+		var ok bool
+		switch *to.hash, ok = hashIn(cnf, to.member); {
+		case !ok:
+			return nil, e.no.invalidBinding
+		case *to.hash == nil && to.mode == schema.BindingRequired:
+			return nil, to.absent
+		}
+	}
+	if b.certificate == nil && b.key == nil {
 		return nil, nil
 	}
-	b := &binding{certificate: certificate, facts: *f}
-	b.facts.claims = nil
 	return b, nil
 }
 
@@ -59,8 +75,23 @@ func hashIn(cnf map[string]any, member string) (hash []byte, ok bool) {
 	return hash, err == nil && len(hash) == sha256.Size
 }
 
-// checkBinding holds a request against what its token is bound to.
-func (e *Engine) checkBinding(b *binding, r *Request) *Refusal {
+// checkBinding holds a request against what its token is bound to; b is nil if that is
+// nothing. fault tells, with a refusal, what went wrong on this side.
+func (e *Engine) checkBinding(ctx context.Context, b *binding, r *Request, sent *sentToken, wait bool) (no *Refusal, fault error) {
+	if b != nil && b.certificate != nil {
+		no = e.checkCertificate(b, r)
+		r.Trace.step(CheckCertificate, 0, no == nil)
+	}
+	if no == nil && e.prover != nil { // last: it uses the proof up
+		if no, fault = e.checkProof(ctx, b, r, sent, wait); b != nil && b.key != nil {
+			r.Trace.step(CheckProof, 0, no == nil)
+		}
+	}
+	return no, fault
+}
+
+// checkCertificate holds a request against the certificate that its token is bound to.
+func (e *Engine) checkCertificate(b *binding, r *Request) *Refusal {
 	text, format := r.Certificate, ""
 	if e.fromProxy(r) { // whose own certificate, if it has one, is not the client's
 		text, format = r.CertificateHeader, e.c.CertificateHeaderFormat

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kong-go-jwt/plugin/assertion"
+	"kong-go-jwt/plugin/dpop"
 	"kong-go-jwt/schema"
 )
 
@@ -34,6 +35,7 @@ type Engine struct {
 	// revocations are the lists that verified tokens are held against.
 	revocations []RevocationList
 	proxies     []netip.Prefix // whose certificate header is believed
+	prover      *dpop.Verifier // nil: no token is held against a key
 
 	unidentified Answer // removes every header that the plugin would set
 	aside        Answer // removes those that another plugin has not set
@@ -77,6 +79,7 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 		k.position = i + 1
 		e.own[cr.Key] = append(e.own[cr.Key], &entry[knownCredential]{value: k, permanent: true})
 	}
+	e.newProver()
 	if err := e.newMinter(); err != nil {
 		return nil, err
 	}
@@ -201,22 +204,22 @@ func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
 
 // authenticate decides by the request's token alone.
 func (e *Engine) authenticate(ctx context.Context, r *Request, consumers ConsumerSource) Outcome {
-	raw, no := findToken(e.c, e.no, r)
+	sent, no := findToken(e.c, e.no, r)
 	r.Trace.step(CheckToken, 0, no == nil)
 	if no != nil {
 		return Outcome{Refusal: no}
 	}
 	k := decisionKey{engine: e.id}
 	if e.c.CacheTTL > 0 {
-		k.token = sha256.Sum256(raw)
+		k.token = sha256.Sum256(sent.token)
 		if d := e.s.decisions.get(k); d != nil {
 			if now := e.s.o.Now(); e.s.good(d, now) && d.revocations == e.generation() {
 				e.s.ahead(now, d)
-				return e.accept(ctx, Remembered, d, r, raw, consumers != nil)
+				return e.accept(ctx, Remembered, d, r, &sent, consumers != nil)
 			}
 		}
 	}
-	t, malformed := parseToken(raw)
+	t, malformed := parseToken(sent.token)
 	t.trace = r.Trace
 	t.trace.parsed(&t, malformed == "")
 	if malformed != "" {
@@ -257,17 +260,19 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 		d := v.decision // a copy, which does not keep the rest of v
 		e.s.decisions.put(k, &d, e.s.o.Now(), ttl, exp)
 	}
-	return e.accept(ctx, Accepted, &v.decision, r, raw, consumers != nil)
+	return e.accept(ctx, Accepted, &v.decision, r, &sent, consumers != nil)
 }
 
 // accept lets a request through with its token, unless that is bound to something
 // which the request does not have.
-func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, token []byte, wait bool) Outcome {
-	if d.bound != nil {
-		no := e.checkBinding(d.bound, r)
-		r.Trace.step(CheckCertificate, 0, no == nil)
-		if no != nil {
-			return Outcome{Refusal: no, facts: d.bound.facts}
+func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, sent *sentToken, wait bool) Outcome {
+	if d.bound != nil || e.prover != nil {
+		if no, fault := e.checkBinding(ctx, d.bound, r, sent, wait); no != nil {
+			out := Outcome{Refusal: no, Fault: fault}
+			if d.bound != nil {
+				out.facts = d.bound.facts
+			}
+			return out
 		}
 	}
 	if d.asserted != nil {
@@ -275,9 +280,9 @@ func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, 
 		if err != nil {
 			return unasserted(err)
 		}
-		return Outcome{Kind: how, Answer: m.answer, Token: token}
+		return Outcome{Kind: how, Answer: m.answer, Token: sent.token}
 	}
-	return Outcome{Kind: how, Answer: *d.answer, Token: token}
+	return Outcome{Kind: how, Answer: *d.answer, Token: sent.token}
 }
 
 // verified is a token that was found good.
@@ -347,7 +352,7 @@ func (e *Engine) verify(ctx context.Context, t *token, consumers ConsumerSource)
 		out.facts = f
 		return nil, out
 	}
-	if consumers == nil && e.minter != nil { // there is another signature to come
+	if consumers == nil && (e.minter != nil || e.prover != nil) { // there may be another signature to come
 		return nil, Outcome{Refusal: Failure(), Fault: errMustWait}
 	}
 	known := credential.value

@@ -11,8 +11,8 @@ import (
 // FindToken, ParseToken and ParsePublicKey open the parts to tests that hostile
 // input reaches first.
 func FindToken(c *schema.Config, r *Request) (string, *Refusal) {
-	token, no := findToken(c, newRefusals(c), r)
-	return string(token), no
+	sent, no := findToken(c, newRefusals(c), r)
+	return string(sent.token), no
 }
 
 func ParseToken(raw []byte) (signed string, signature []byte, malformed string) {
@@ -44,7 +44,7 @@ func Hide(query, cookies, header []byte) (q, c, h []byte, token string) {
 		}
 	}
 	found, _ := findToken(e.c, newRefusals(e.c), &Request{Query: query, Cookie: cookies})
-	return query, cookies, header, string(found)
+	return query, cookies, header, string(found.token)
 }
 
 // Verifies tells whether a signature is one of message by that algorithm and key:

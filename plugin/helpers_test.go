@@ -83,7 +83,7 @@ func (w *world) lookUpIn(t *testing.T, source plugin.CredentialSource, gate func
 			return plugin.Answer{Bytes: []byte(told(g))}
 		},
 		CredentialTTL: ttl, UnknownTTL: 5 * time.Second, Grace: grace, LookupTimeout: time.Second,
-		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1600, DecisionBytes: 1 << 19,
+		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1600, DecisionBytes: 1 << 19, ProofEntries: 100,
 	})
 	t.Cleanup(w.store.Close)
 }

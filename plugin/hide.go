@@ -29,6 +29,9 @@ func (e *Engine) hide(r *Request) *Hidden {
 		header, changed := Header{Name: name}, false
 		for _, v := range values {
 			rest := withoutBearer(v)
+			if proven(e.c, v) != nil {
+				rest = nil
+			}
 			changed = changed || len(rest) != len(v)
 			if len(rest) > 0 {
 				header.Values = append(header.Values, string(rest))
@@ -37,6 +40,9 @@ func (e *Engine) hide(r *Request) *Hidden {
 		if changed {
 			h.Headers = append(h.Headers, header)
 		}
+	}
+	if len(r.DPoP) > 0 {
+		h.Headers = append(h.Headers, Header{Name: "DPoP"})
 	}
 	return h
 }

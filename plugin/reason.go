@@ -47,6 +47,13 @@ const (
 	ReasonNoCertificate       Reason = "no_certificate"
 	ReasonInvalidCertificate  Reason = "invalid_certificate"
 	ReasonWrongCertificate    Reason = "wrong_certificate"
+	ReasonBearerOfBound       Reason = "bound_token_as_bearer"
+	ReasonInvalidProof        Reason = "invalid_dpop_proof"
+	ReasonWrongProofKey       Reason = "wrong_dpop_key"
+	ReasonStaleProof          Reason = "stale_dpop_proof"
+	ReasonNoNonce             Reason = "dpop_nonce_needed"
+	ReasonReplayedProof       Reason = "replayed_dpop_proof"
+	ReasonTooManyProofs       Reason = "too_many_dpop_proofs"
 	ReasonUnknownAnonymous    Reason = "unknown_anonymous"
 	ReasonLookupFailed        Reason = "lookup_failed"
 	ReasonBadConfiguration    Reason = "bad_configuration"
@@ -188,11 +195,11 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonInvalidBinding, "The token's `cnf` (RFC 7800), which tells what it is bound to, has another form than the RFCs give it.",
-			"Mend what makes the token: `cnf` is an object, and its `x5t#S256` the base64url of 32 bytes.",
+			"Mend what makes the token: `cnf` is an object, and its `x5t#S256` and `jkt` the base64url of 32 bytes.",
 		},
 		{
-			ReasonUnboundToken, "The token is bound to no client certificate, which `mtls_binding: required` asks for.",
-			"Have the issuer bind the client's tokens (RFC 8705), or set `mtls_binding` to `honour`.",
+			ReasonUnboundToken, "The token is not bound to a client certificate or a key, which `mtls_binding` or `dpop` asks for by `required`, or the client by sending it as DPoP.",
+			"Have the issuer bind the client's tokens (RFC 8705, RFC 9449), or set the option to `honour`.",
 		},
 		{
 			ReasonNoCertificate, "The token is bound to a client certificate, and none came with the request.",
@@ -205,6 +212,34 @@ func Reasons() []ReasonMeaning {
 		{
 			ReasonWrongCertificate, "The token is bound to another client certificate than the request came with.",
 			"See whether the client got its token with the certificate that it uses now. If it did, the token was stolen.",
+		},
+		{
+			ReasonBearerOfBound, "The token is bound to a key, and was not sent in a header after the word DPoP.",
+			"Have the client send `Authorization: DPoP …` with a proof. If the client never does, the token was stolen.",
+		},
+		{
+			ReasonInvalidProof, "The request has no DPoP proof, or several, or one that is not of this request and token. The answer says what is wrong with it.",
+			"See whether the client makes a proof for each request. If it is `htu`, compare what the client calls with what Kong knows of it (see configuration/bound.md).",
+		},
+		{
+			ReasonWrongProofKey, "The DPoP proof is signed with another key than the token is bound to.",
+			"See whether the client has kept the key that it got the token with. If it has, the token was stolen.",
+		},
+		{
+			ReasonStaleProof, "The DPoP proof was made longer than `dpop_proof_lifetime` ago, or in the future.",
+			"Compare the clocks of client and gateway, or set `leeway` or `dpop_use_nonce`.",
+		},
+		{
+			ReasonNoNonce, "The DPoP proof does not hold a nonce that is good, which `dpop_use_nonce` asks for. The client was told one.",
+			"Nothing: the client sends the request again. If each request of a client needs two tries, see whether it goes to another node each time.",
+		},
+		{
+			ReasonReplayedProof, "The DPoP proof was used before.",
+			"See whether the client makes a proof with a `jti` of its own for each request, tries included. If it does, somebody has read the request.",
+		},
+		{
+			ReasonTooManyProofs, "More DPoP proofs were used within their lifetime than can be remembered.",
+			"Raise `-dpop-proofs`, or lower `dpop_proof_lifetime`.",
 		},
 		{
 			ReasonUnknownAnonymous, "The consumer `anonymous` does not exist.",

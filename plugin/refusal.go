@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"kong-go-jwt/plugin/dpop"
 	"kong-go-jwt/schema"
 )
 
@@ -20,6 +21,7 @@ type Refusal struct {
 	Body            []byte // JSON
 	WWWAuthenticate string // "": no such header
 	RetryAfter      string // seconds; "": no such header
+	DPoPNonce       string // "": no such header
 
 	// The rest is for logs and metrics alone.
 	Reason Reason
@@ -46,7 +48,7 @@ func (r *Refusal) Encoded(encode func(*Reply) []byte) []byte {
 // Reply returns r as what is sent.
 func (r *Refusal) Reply() *Reply {
 	reply := &Reply{Status: r.Status, Body: r.Body, Headers: []Header{jsonContent()}}
-	for _, h := range []Header{{Name: "WWW-Authenticate", Value: r.WWWAuthenticate}, {Name: "Retry-After", Value: r.RetryAfter}} {
+	for _, h := range []Header{{Name: "WWW-Authenticate", Value: r.WWWAuthenticate}, {Name: "Retry-After", Value: r.RetryAfter}, {Name: "DPoP-Nonce", Value: r.DPoPNonce}} {
 		if h.Value != "" {
 			reply.Headers = append(reply.Headers, h)
 		}
@@ -69,7 +71,8 @@ func unauthorized(c *schema.Config, reason Reason, message string) *Refusal {
 	}
 }
 
-// challenge is the value of WWW-Authenticate (RFC 6750 section 3). Parameters
+// challenge is the value of WWW-Authenticate (RFC 6750 section 3), in the schemes that
+// are good under c. Parameters
 // are separated by commas (RFC 9110 section 11.6.1), which the bundled plugin
 // of Kong 3.9 forgets.
 func challenge(c *schema.Config, params ...string) string {
@@ -81,7 +84,19 @@ func challenge(c *schema.Config, params ...string) string {
 	if c.ResourceMetadata != nil { // RFC 9728 section 5.1
 		all = append(all, `resource_metadata="`+quotable(metadataURL(c.ResourceMetadata))+`"`)
 	}
-	return strings.TrimSuffix("Bearer "+strings.Join(all, ", "), " ")
+	bearer := strings.TrimSuffix("Bearer "+strings.Join(all, ", "), " ")
+	switch c.DPoP {
+	case schema.BindingRequired:
+		return dpopChallenge(all...)
+	case schema.BindingHonour: // either will do
+		return bearer + ", " + dpopChallenge(all...)
+	}
+	return bearer
+}
+
+// dpopChallenge is the challenge of RFC 9449 section 7.1.
+func dpopChallenge(params ...string) string {
+	return "DPoP " + strings.Join(append(params, `algs="`+strings.Join(dpop.Algorithms(), " ")+`"`), ", ")
 }
 
 // quotable escapes what would end a quoted-string (RFC 9110 section 5.6.4).
@@ -125,9 +140,13 @@ type refusals struct {
 	invalidSignature    *Refusal
 	invalidBinding      *Refusal
 	unboundToken        *Refusal
+	unboundToKey        *Refusal
 	noCertificate       *Refusal
 	invalidCertificate  *Refusal
 	wrongCertificate    *Refusal
+	unboundProven       *Refusal
+	noProof             *Refusal
+	boundBearer         *Refusal
 	malformed           map[string]*Refusal // by what is wrong, in the words of token.go
 }
 
@@ -149,9 +168,13 @@ func newRefusals(c *schema.Config) *refusals {
 		invalidSignature:    unauthorized(c, ReasonInvalidSignature, "Invalid signature"),
 		invalidBinding:      unauthorized(c, ReasonInvalidBinding, "Invalid 'cnf' in claims").at("cnf"),
 		unboundToken:        unauthorized(c, ReasonUnboundToken, "Token is not bound to a client certificate").at("cnf"),
+		unboundToKey:        unauthorized(c, ReasonUnboundToken, "Token is not bound to a key").at("cnf"),
 		noCertificate:       unauthorized(c, ReasonNoCertificate, "Token is bound to a client certificate, and there is none"),
 		invalidCertificate:  unauthorized(c, ReasonInvalidCertificate, "Token is bound to a client certificate, and the one told cannot be read"),
 		wrongCertificate:    unauthorized(c, ReasonWrongCertificate, "Token is bound to another client certificate"),
+		unboundProven:       unproven(ReasonUnboundToken, invalidToken, "Token is not bound to a key"),
+		noProof:             unproven(ReasonInvalidProof, invalidProof, "DPoP proof is missing"),
+		boundBearer:         unproven(ReasonBearerOfBound, invalidToken, "Token is bound to a key, and must be sent as DPoP"),
 		malformed:           map[string]*Refusal{},
 	}
 	for _, what := range []string{malformedJSON, malformedAlg, malformedClaims, malformedSignature, malformedCrit} {
@@ -173,6 +196,45 @@ func noToken(c *schema.Config) *Refusal {
 
 // scopeParam tells what would be enough.
 func scopeParam(c *schema.Config) string { return `scope="` + quotable(c.ScopesRequired[0]) + `"` }
+
+// What is wrong, as error tells it (RFC 6750 section 3.1, RFC 9449 sections 7.1 and 9).
+const (
+	invalidToken = "invalid_token"
+	invalidProof = "invalid_dpop_proof"
+	useNonce     = "use_dpop_nonce"
+)
+
+// unproven refuses a token for how it is bound to a key, and for nothing else.
+func unproven(reason Reason, code, message string) *Refusal {
+	return &Refusal{
+		Status: http.StatusUnauthorized, Body: messageBody(message), Reason: reason,
+		WWWAuthenticate: dpopChallenge(`error="` + code + `"`),
+	}
+}
+
+// badProof refuses a proof. nonce is told to who needs one.
+func badProof(f *dpop.Fault, nonce func() string) *Refusal {
+	message := "Invalid DPoP proof; " + f.What
+	switch f.Kind {
+	case dpop.WrongKey:
+		return unproven(ReasonWrongProofKey, invalidToken, message)
+	case dpop.Stale:
+		return unproven(ReasonStaleProof, invalidProof, message)
+	case dpop.Replayed:
+		return unproven(ReasonReplayedProof, invalidProof, message)
+	case dpop.NoNonce:
+		no := unproven(ReasonNoNonce, useNonce, message)
+		no.DPoPNonce = nonce()
+		return no
+	case dpop.Full:
+		return &Refusal{
+			Status: http.StatusServiceUnavailable, RetryAfter: "1",
+			Body: messageBody("DPoP proofs cannot be told apart at the moment"), Reason: ReasonTooManyProofs,
+		}
+	case dpop.Invalid:
+	}
+	return unproven(ReasonInvalidProof, invalidProof, message)
+}
 
 func invalidClaims(c *schema.Config, faults *claimFaults) *Refusal {
 	r := unauthorized(c, faults.reason, "")

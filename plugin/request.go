@@ -32,6 +32,12 @@ type Request struct {
 	// ", ", and Peer the address at the other end of the connection. They are set
 	// where Config.MTLSBinding needs them.
 	Certificate, CertificateHeader, Peer []byte
+	// DPoP is all that the DPoP header holds, joined by ", ". Scheme, Host and Port are
+	// what the client has called, as far as Kong knows of proxies before it, and
+	// HostHeader is the Host header. They are set where Config.DPoP needs them, and
+	// Method and Target with them.
+	DPoP, Scheme, Host, HostHeader []byte
+	Port                           int
 	// HasCredential tells that another plugin has authenticated the request.
 	HasCredential bool
 	// Trace, if not nil, is filled in while the request is decided.
@@ -44,11 +50,19 @@ type SentHeader struct {
 	More [][]byte // the further values; nil: it was sent once
 }
 
+// sentToken is a request's token.
+type sentToken struct {
+	token []byte
+	// proven tells that it was sent by the scheme DPoP (RFC 9449 section 7.1), and
+	// otherwise that it was sent in another way, too or instead.
+	proven, otherwise bool
+}
+
 // findToken returns the request's one token, as Kong's retrieve_tokens does
 // (kong/plugins/jwt/handler.lua): from query parameters, cookies and headers,
 // empty ones passed over, the same token several times counting once.
 // A nil refusal means that token is not empty.
-func findToken(c *schema.Config, refused *refusals, r *Request) (token []byte, no *Refusal) {
+func findToken(c *schema.Config, refused *refusals, r *Request) (sent sentToken, no *Refusal) {
 	var found tokens
 	if len(c.URIParamNames) > 0 && len(r.Query) > 0 {
 		found.fromQuery(r.Query, c.URIParamNames)
@@ -59,29 +73,46 @@ func findToken(c *schema.Config, refused *refusals, r *Request) (token []byte, n
 		}
 	}
 	for _, value := range r.Headers {
-		found.add(bearer(value))
+		if token := proven(c, value); token != nil {
+			found.addProven(token)
+		} else {
+			found.add(bearer(value))
+		}
 	}
 	switch {
 	case found.several || found.flag && found.token != nil:
-		return nil, refused.multipleTokens
+		return sent, refused.multipleTokens
 	case found.flag:
-		return nil, refused.unrecognizableToken
+		return sent, refused.unrecognizableToken
 	case found.token == nil:
-		return nil, refused.noToken
+		return sent, refused.noToken
 	}
-	return found.token, nil
+	return found.sentToken, nil
 }
 
 // tokens collects the distinct tokens of a request.
 type tokens struct {
-	token   []byte
+	sentToken
+
 	several bool // there is another one beside token
 	flag    bool // a query parameter without "=", for which Lua has the value true
 }
 
+// add adds a token that was not sent by the scheme DPoP, if there is one.
 func (t *tokens) add(token []byte) {
+	if len(token) > 0 {
+		t.otherwise = true
+		t.note(token)
+	}
+}
+
+func (t *tokens) addProven(token []byte) {
+	t.proven = true
+	t.note(token)
+}
+
+func (t *tokens) note(token []byte) {
 	switch {
-	case len(token) == 0:
 	case t.token == nil:
 		t.token = token
 	case !bytes.Equal(t.token, token):
@@ -164,7 +195,19 @@ func bearer(value []byte) []byte {
 		}
 		s = rest
 	}
-	const scheme = "bearer"
+	return afterScheme(value, "bearer")
+}
+
+// proven returns what follows the scheme DPoP, if that is good under c; else nil.
+func proven(c *schema.Config, value []byte) []byte {
+	if !c.DPoP.On() {
+		return nil
+	}
+	return afterScheme(value, "dpop")
+}
+
+// afterScheme returns what follows a scheme, which compares without case.
+func afterScheme(value []byte, scheme string) []byte {
 	if value = bytes.TrimLeft(value, whiteSpace); len(value) > len(scheme) && strings.EqualFold(string(value[:len(scheme)]), scheme) {
 		return afterSpaces(value[len(scheme):])
 	}

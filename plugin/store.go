@@ -11,6 +11,8 @@ import (
 
 	"github.com/jellydator/ttlcache/v3"
 	"golang.org/x/sync/singleflight"
+
+	"kong-go-jwt/plugin/dpop"
 )
 
 // Options are what a [Store] is made from. Every field must be set, but for
@@ -50,6 +52,7 @@ type Options struct {
 	UnknownEntries    int
 	DecisionEntries   int
 	DecisionBytes     int // the most of the heap that remembered decisions take together; at least 512 KiB
+	ProofEntries      int // the most DPoP proofs remembered, beyond which none is accepted
 }
 
 // Answer is an encoded [Grant], which means something to who encoded it only.
@@ -73,6 +76,8 @@ type Store struct {
 	customIDs   *cache[Consumer]
 	decisions   *decisions
 	turns       turns
+	replays     *dpop.Replays
+	nonces      *dpop.Nonces
 }
 
 // untold is for how long something is good while changes are not told.
@@ -80,7 +85,10 @@ const untold = 2 * time.Second
 
 // NewStore returns an empty store. Close must be called when it is done with.
 func NewStore(o Options) *Store {
-	s := &Store{o: o, decisions: newDecisions(o.DecisionEntries, o.DecisionBytes), turns: newTurns()}
+	s := &Store{
+		o: o, decisions: newDecisions(o.DecisionEntries, o.DecisionBytes), turns: newTurns(),
+		replays: dpop.NewReplays(o.ProofEntries), nonces: dpop.NewNonces(),
+	}
 	s.trustedUntil.Store(math.MaxInt64)
 	s.credentials = newCache(s, &s.epoch, func(a, b *knownCredential) bool { return a.Credential == b.Credential })
 	s.credentials.admit, s.credentials.source = o.Admit, s.loadCredential

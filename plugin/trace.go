@@ -70,8 +70,9 @@ const (
 	CheckClaimsForbidden   Check = "claims_forbidden" // Number is the place there
 	CheckScopesRequired    Check = "scopes_required"
 	CheckClaimsRequired    Check = "claims_required" // Number is the place there
-	CheckBinding           Check = "mtls_binding"
-	CheckCertificate       Check = "certificate" // that the token is bound to
+	CheckBinding           Check = "cnf"             // is what mtls_binding and dpop ask for
+	CheckCertificate       Check = "certificate"     // that the token is bound to
+	CheckProof             Check = "proof"           // of the key that the token is bound to
 )
 
 // Claim returns the claim at a path of names, nil if there is none.

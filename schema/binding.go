@@ -6,14 +6,22 @@ import (
 	"strings"
 )
 
+// Binding says which tokens are held against what binds them.
+type Binding string
+
 // What an option that binds tokens can be.
 const (
-	BindingOff      = "off"
-	BindingHonour   = "honour"   // checked where the token is bound
-	BindingRequired = "required" // and the token must be
+	BindingOff      Binding = "off"
+	BindingHonour   Binding = "honour"   // those that are bound
+	BindingRequired Binding = "required" // all, so that those that are not are refused
 )
 
-func bindings() []string { return []string{BindingOff, BindingHonour, BindingRequired} }
+// On tells whether any are.
+func (b Binding) On() bool { return b == BindingHonour || b == BindingRequired }
+
+func bindings() []string {
+	return []string{string(BindingOff), string(BindingHonour), string(BindingRequired)}
+}
 
 // Proxies returns trusted_proxies. An address stands for itself alone.
 func (c *Config) Proxies() ([]netip.Prefix, error) {

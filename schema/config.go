@@ -46,10 +46,14 @@ type Config struct {
 	PublishKeys       bool               `json:"publish_keys"`
 	ResourceMetadata  *ResourceMetadata  `json:"resource_metadata"` // nil: none
 
-	MTLSBinding             string   `json:"mtls_binding"`            // BindingOff, BindingHonour or BindingRequired
+	MTLSBinding             Binding  `json:"mtls_binding"`
 	CertificateHeaderName   string   `json:"certificate_header_name"` // "": none
 	CertificateHeaderFormat string   `json:"certificate_header_format"`
 	TrustedProxies          []string `json:"trusted_proxies"` // see Proxies
+
+	DPoP              Binding `json:"dpop"`
+	DPoPProofLifetime float64 `json:"dpop_proof_lifetime"` // seconds
+	DPoPUseNonce      bool    `json:"dpop_use_nonce"`
 }
 
 // ResourceMetadata is what clients are told of the protected resource, beside what

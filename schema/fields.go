@@ -250,7 +250,7 @@ func Fields() []Field {
 		},
 		{
 			Name: "mtls_binding", Group: "bound", Type: String, Required: true, OneOf: bindings(),
-			Default:     BindingOff,
+			Default:     string(BindingOff),
 			Description: "Whether a token is held against the client certificate of its request (RFC 8705): not at all, where the token is bound to one, or always, so that a token that is not is refused.",
 		},
 		{
@@ -266,6 +266,21 @@ func Fields() []Field {
 			Name: "trusted_proxies", Group: "bound", Type: Set, Elements: &Field{Type: String},
 			Default:     []string{},
 			Description: "Addresses and CIDR blocks of the proxies whose certificate_header_name is believed. From anybody else the header is ignored.",
+		},
+		{
+			Name: "dpop", Group: "bound", Type: String, Required: true, OneOf: bindings(),
+			Default:     string(BindingOff),
+			Description: "Whether a token is good only with a proof that the client has its key (DPoP, RFC 9449): not at all, where the token is bound to a key, or always, so that a token that is not is refused.",
+		},
+		{
+			Name: "dpop_proof_lifetime", Group: "bound", Type: Number, Between: &Range{1, 3600}, Required: true,
+			Default:     60,
+			Description: "Seconds for which a proof is good after it was made. It is remembered for as long, so that it is used once.",
+		},
+		{
+			Name: "dpop_use_nonce", Group: "bound", Type: Boolean, Required: true,
+			Default:     false,
+			Description: "Whether a proof must hold a nonce that this node has given out, no longer than dpop_proof_lifetime ago. Clients without one are told one.",
 		},
 		{
 			Name: "leeway", Group: "claims", Type: Number, Between: &Range{0, 300}, Required: true,

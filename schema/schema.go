@@ -68,7 +68,7 @@ func Groups() []Group {
 		{"issuers", "Identity providers", "For tokens of Keycloak, Auth0, Entra ID and others that publish their keys."},
 		{"claims", "What a token must hold", "For services that ask for an audience, scopes, or values of claims."},
 		{"revocation", "Revoked tokens", "For those who must be able to turn away a token before it expires."},
-		{"bound", "Tokens bound to their client", "For those who want a stolen token to be worth nothing: it is good only together with a certificate that its client has."},
+		{"bound", "Tokens bound to their client", "For those who want a stolen token to be worth nothing: it is good only together with a certificate or key that its client has."},
 		{"upstream", "What the upstream gets", "For services that want to know more of the caller than Kong's identity headers tell, or must not see the token."},
 		{"assertion", "A signed identity for services", "For services that verify who called, so that who reaches them past the gateway gets nowhere (see services.md)."},
 		{"discovery", "Where to log in", "For MCP servers and other services whose clients find out by themselves where to get a token."},

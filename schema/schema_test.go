@@ -37,6 +37,8 @@ func defaults() *schema.Config {
 		AnonymousOn:      []string{"missing", "invalid"},
 		MTLSBinding:      "off",
 		TrustedProxies:   []string{},
+
+		DPoP: "off", DPoPProofLifetime: 60,
 	}
 }
 
@@ -67,7 +69,8 @@ func TestParseTakesEveryField(t *testing.T) {
 		"audience_required":["x"],"issuers_allowed":["y"],"scopes_required":["r w","a"],"scopes_claim":["scp"],
 		"claims_required":[{"claim":["role"],"value":"admin"}],"claims_forbidden":["nonce"],"revocations":[{"url":"https://r"}],"revoked":[{"iss":"i","issued_before":9}],"leeway":5,"claims_to_headers":[{"header":"X-User","claim":["sub"]}],
 		"hide_credentials":true,"share_token":false,"groups_claim":["groups"],"anonymous_on":["missing"],"shadow":true,"log_serialize":true,
-		"mtls_binding":"honour","certificate_header_name":"Client-Cert","certificate_header_format":"base64_encoded","trusted_proxies":["10.0.0.0/8","::1"]}`)
+		"mtls_binding":"honour","certificate_header_name":"Client-Cert","certificate_header_format":"base64_encoded","trusted_proxies":["10.0.0.0/8","::1"],
+		"dpop":"required","dpop_proof_lifetime":30,"dpop_use_nonce":true}`)
 	want := &schema.Config{
 		URIParamNames: []string{"a", "b"}, CookieNames: []string{"c"}, HeaderNames: []string{}, KeyClaimName: "kid", SecretIsBase64: true,
 		ClaimsToVerify: []string{"exp", "nbf"}, MaximumExpiration: 60, Anonymous: "guest", Realm: "r",
@@ -94,6 +97,7 @@ func TestParseTakesEveryField(t *testing.T) {
 		ClaimsToHeaders: []schema.ClaimHeader{{Header: "X-User", Claim: []string{"sub"}, Values: "comma"}},
 		Leeway:          5, HideCredentials: true, GroupsClaim: []string{"groups"}, AnonymousOn: []string{"missing"}, Shadow: true, LogSerialize: true,
 		MTLSBinding: "honour", CertificateHeaderName: "Client-Cert", CertificateHeaderFormat: "base64_encoded", TrustedProxies: []string{"10.0.0.0/8", "::1"},
+		DPoP: "required", DPoPProofLifetime: 30, DPoPUseNonce: true,
 	}
 	if fault != "" || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %q; want %+v", got, fault, want)

@@ -30,8 +30,11 @@ func (c *Config) Warnings() []*FieldError {
 	if c.Anonymous == "" && len(c.AnonymousOn) == 1 {
 		warn("anonymous_on", "has no effect without anonymous")
 	}
-	if c.MTLSBinding == BindingOff && c.CertificateHeaderName != "" {
+	if !c.MTLSBinding.On() && c.CertificateHeaderName != "" {
 		warn("certificate_header_name", "has no effect while mtls_binding is off")
+	}
+	if !c.DPoP.On() && c.DPoPUseNonce {
+		warn("dpop_use_nonce", "has no effect while dpop is off")
 	}
 	if a := c.UpstreamAssertion; a != nil && a.Algorithm == "RS256" {
 		warn("upstream_assertion.algorithm", "RS256 takes many times as long to sign as ES256 and EdDSA")

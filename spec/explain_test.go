@@ -144,7 +144,7 @@ func TestExplain(t *testing.T) {
 		"wrong role":            {"/policy", policy(object{"realm": object{"roles": []any{"user"}}}), 1, `  FAIL  claims required    realm.roles is ["user"]; wanted is "admin" in it`},
 		"revoked":               {"/policy", policy(object{"jti": "gone"}), 1, "  FAIL  revocation         revoked names the token"},
 
-		"unbound token":   {"/bound", claimsToken(t, nil), 1, "  FAIL  mtls binding       cnf is not there; mtls_binding is required"},
+		"unbound token":   {"/bound", claimsToken(t, nil), 1, "  FAIL  cnf                cnf is not there; mtls_binding is required, dpop is off"},
 		"anonymous":       {"/guests", claimsToken(t, object{"exp": 1}), 1, "Goes on as the anonymous consumer, since the token is refused: expired"},
 		"no such guest":   {"/nobody", claimsToken(t, object{"exp": 1}), 1, "Refused: unknown_anonymous"},
 		"shadowed":        {"/shadow", claimsToken(t, object{"exp": 1}), 1, "Goes on, though the token is refused: expired"},

@@ -97,7 +97,7 @@ const (
 )
 
 // TestMTLSBinding: a bound token is good on a connection with its certificate, and
-// stolen (RFC 8705 sections 3 and 7) it is worth nothing.
+// stolen (RFC 8705 section 3) it is worth nothing.
 func TestMTLSBinding(t *testing.T) {
 	needsGateway(t)
 	eachWay(t, func(t *testing.T, way ...string) {

@@ -23,6 +23,8 @@ import (
 	"testing"
 	"time"
 
+	golangjwt "github.com/golang-jwt/jwt/v5"
+
 	"kong-go-jwt/spec/conformance"
 )
 
@@ -851,4 +853,90 @@ func TestPublishedKeyConfusion(t *testing.T) {
 		}
 		refusedWith(t, g.send(t, "GET", "/only-a", foreign), 401, nobodysKey)
 	}
+}
+
+// TestBoundTokensStolen uses tokens that are bound to their client without being that
+// client (RFC 8705 and RFC 9449; the sections are those that describe the attack).
+func TestBoundTokensStolen(t *testing.T) {
+	needsGateway(t)
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := withRoutes(t, map[string][]any{
+			"/bound":  jwt(object{"dpop": "honour", "mtls_binding": "honour"}),
+			"/other":  jwt(object{"dpop": "honour", "mtls_binding": "honour"}),
+			"/strict": jwt(object{"dpop": "required"}),
+			"/nonce":  jwt(object{"dpop": "honour", "dpop_use_nonce": true}),
+			"/proxied": jwt(object{
+				"mtls_binding": "required", "certificate_header_name": "Client-Cert", "certificate_header_format": "base64_encoded",
+				"trusted_proxies": []any{"10.0.0.0/8"},
+			}),
+		}, nil, append([]string{"-proxy-tls=127.0.0.1:0", "-ssl-verify-client=optional_no_ca"}, way...)...)
+		victim, thief := newDPoPClient(t), newDPoPClient(t)
+		own, thumbprint := clientCertificate(t)
+		thiefs, _ := clientCertificate(t)
+		certified := bearer(claimsToken(t, object{"cnf": object{"x5t#S256": thumbprint}}))
+		base := "http://" + g.proxy
+		uri := base + "/bound"
+		proof := func(header, claims object) [][2]string {
+			return victim.sent(victim.proof(t, "GET", uri, header, claims))
+		}
+		used := proof(nil, nil)
+		if a := g.send(t, "GET", "/bound", used...); a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		forged := *victim // signs with another key, and shows the victim's
+		forged.key = thief.key
+		asThief := *thief // the victim's token with the thief's key
+		asThief.token = victim.token
+		symmetric := golangjwt.NewWithClaims(golangjwt.SigningMethodHS256, golangjwt.MapClaims{})
+		symmetric.Header["typ"], symmetric.Header["jwk"] = "dpop+jwt", object{"kty": "oct", "k": "AA"}
+		byHMAC, err := symmetric.SignedString([]byte{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		since := time.Now().Unix()
+		certificate := base64.StdEncoding.EncodeToString(own.Certificate[0])
+		const invalid = "Invalid DPoP proof; "
+		for name, tt := range map[string]struct {
+			path    string
+			headers [][2]string
+			message string
+		}{
+			"RFC 9449 section 7.1: sent as Bearer":                 {"/bound", [][2]string{bearer(victim.token)}, "Token is bound to a key, and must be sent as DPoP"},
+			"RFC 9449 section 7.1: in the query":                   {"/bound?jwt=" + victim.token, nil, "Token is bound to a key, and must be sent as DPoP"},
+			"RFC 9449 section 7.1: in the query too":               {"/bound?jwt=" + victim.token, proof(nil, nil), "Token is bound to a key, and must be sent as DPoP"},
+			"RFC 9449 section 7.2: downgrade to an unbound token":  {"/strict", [][2]string{bearer(claimsToken(t, nil))}, "Token is not bound to a key"},
+			"RFC 9449 section 4.3: without a proof":                {"/bound", victim.sent(""), "DPoP proof is missing"},
+			"RFC 9449 section 4.3: with two":                       {"/bound", append(proof(nil, nil), proof(nil, nil)[1]), invalid + "there are several"},
+			"RFC 9449 section 4.3: with the thief's own":           {"/bound", asThief.sent(asThief.proof(t, "GET", uri, nil, nil)), invalid + "it is of another key than the token's"},
+			"RFC 9449 section 4.3: signed by the thief":            {"/bound", forged.sent(forged.proof(t, "GET", uri, nil, nil)), invalid + "its signature is not that of its jwk"},
+			"RFC 9449 section 11.1: replayed":                      {"/bound", used, invalid + "it was used before"},
+			"RFC 9449 section 11.1: old":                           {"/bound", proof(nil, object{"iat": since - 120}), invalid + "iat is too long ago"},
+			"RFC 9449 section 11.2: made in advance":               {"/bound", proof(nil, object{"iat": since + 3600}), invalid + "iat is in the future"},
+			"RFC 9449 section 11.3: nonce made up":                 {"/nonce", victim.sent(victim.proof(t, "GET", base+"/nonce", nil, object{"nonce": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})), invalid + "it needs the nonce of DPoP-Nonce"},
+			"RFC 9449 section 11.5: another kind of JWT":           {"/bound", proof(object{"typ": "JWT"}, nil), invalid + "typ is not dpop+jwt"},
+			"RFC 9449 section 11.5: the token as its proof":        {"/bound", victim.sent(victim.token), invalid + "typ is not dpop+jwt"},
+			"RFC 9449 section 11.6: none":                          {"/bound", proof(object{"alg": "none"}, nil), invalid + "alg is not an asymmetric algorithm that is supported"},
+			"RFC 9449 section 11.6: symmetric":                     {"/bound", victim.sent(byHMAC), invalid + "alg is not an asymmetric algorithm that is supported"},
+			"RFC 9449 section 4.3: for another method":             {"/bound", proof(nil, object{"htm": "POST"}), invalid + "htm is not the request's method"},
+			"RFC 9449 section 4.3: for another resource":           {"/other", proof(nil, nil), invalid + "htu is not the request's URI"},
+			"RFC 9449 section 4.3: for another server":             {"/bound", proof(nil, object{"htu": "http://api.example/bound"}), invalid + "htu is not the request's URI"},
+			"RFC 9449 section 4.3: said to be forwarded":           {"/bound", append(proof(nil, object{"htu": "https://api.example/bound"}), [2]string{"X-Forwarded-Host", "api.example"}, [2]string{"X-Forwarded-Proto", "https"}), invalid + "htu is not the request's URI"},
+			"RFC 9449 section 11.8: with another token of the key": {"/bound", proof(nil, object{"ath": "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"}), invalid + "ath is not the token's hash"},
+			"RFC 9449 section 4.3: private key in the proof":       {"/bound", proof(object{"jwk": object{"kty": "EC", "crv": "P-256", "x": victim.jwk["x"], "y": victim.jwk["y"], "d": "AA"}}, nil), invalid + "jwk is not a public key that is supported"},
+			"RFC 7515 section 4.1.11: crit in the proof":           {"/bound", proof(object{"crit": []string{"b64"}, "b64": true}, nil), invalid + "crit is not supported"},
+			"RFC 8705 section 3: without a certificate":            {"/bound", [][2]string{certified}, "Token is bound to a client certificate, and there is none"},
+			"RFC 8705 section 6.5: certificate in a header":        {"/bound", [][2]string{certified, {"Client-Cert", certificate}, {"X-SSL-Client-Cert", certificate}}, "Token is bound to a client certificate, and there is none"},
+			"RFC 8705 section 6.5: not by the proxy":               {"/proxied", [][2]string{certified, {"Client-Cert", certificate}, {"X-Forwarded-For", "10.0.0.1"}}, "Token is bound to a client certificate, and there is none"},
+			"RFC 8705 section 3: downgrade to an unbound token":    {"/proxied", [][2]string{bearer(claimsToken(t, nil))}, "Token is not bound to a client certificate"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				for range 2 { // what was refused is refused again
+					refusedWith(t, g.send(t, "GET", tt.path, tt.headers...), 401, tt.message)
+				}
+			})
+		}
+		if got, _ := ask(t, tlsClient(t, thiefs), "GET", "https://"+g.tlsAddress(t)+"/bound", certified); got != wrongCertificate {
+			t.Errorf("with the thief's certificate: %s", got)
+		}
+	})
 }

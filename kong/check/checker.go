@@ -44,7 +44,7 @@ func newStore(o plugin.Options) *plugin.Store {
 	}
 	o.Log = slog.New(slog.DiscardHandler)
 	o.CredentialTTL, o.UnknownTTL, o.LookupTimeout = forever, forever, 10*time.Second
-	o.CredentialEntries, o.UnknownEntries, o.DecisionEntries, o.DecisionBytes = entries, entries, entries, 1<<20
+	o.CredentialEntries, o.UnknownEntries, o.DecisionEntries, o.ProofEntries, o.DecisionBytes = entries, entries, entries, entries, 1<<20
 	return plugin.NewStore(o)
 }
 

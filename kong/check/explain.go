@@ -320,6 +320,8 @@ func (x *explainer) unsure() string {
 			}
 		case plugin.ReasonNoCertificate:
 			return "the token is bound to a client certificate, which comes with a request"
+		case plugin.ReasonBearerOfBound:
+			return "the token is bound to a key, of which each request brings a proof"
 		default: // is sure
 		}
 	}

@@ -77,8 +77,8 @@ func (x *explainer) saw(s plugin.Step) string {
 	case plugin.CheckRevocation:
 		return x.sawRevocation(s)
 	case plugin.CheckBinding:
-		return fmt.Sprintf("cnf is %s; mtls_binding is %s", quote(t.Claims["cnf"]), c.MTLSBinding)
-	case plugin.CheckCertificate:
+		return fmt.Sprintf("cnf is %s; mtls_binding is %s, dpop is %s", quote(t.Claims["cnf"]), c.MTLSBinding, c.DPoP)
+	case plugin.CheckCertificate, plugin.CheckProof:
 		return "comes with a request, and is not known here"
 	}
 	return ""

@@ -107,7 +107,7 @@ func (x *explainer) tellSteps(p *printer) {
 	for _, s := range x.trace.Steps {
 		mark := p.paint(green, "ok  ")
 		switch {
-		case s.Check == plugin.CheckRevocation && x.isUnfetched(s.Number), s.Check == plugin.CheckCertificate:
+		case s.Check == plugin.CheckRevocation && x.isUnfetched(s.Number), s.Check == plugin.CheckCertificate, s.Check == plugin.CheckProof:
 			mark = p.paint(yellow, "?   ")
 		case !s.Passed:
 			mark = p.paint(red, "FAIL")

@@ -75,6 +75,16 @@ func AppendReturn(b []byte, sequence uint64) []byte {
 	return AppendVarint(b, field, sequence)
 }
 
+// ParseInt reads an Int message.
+func ParseInt(message []byte) (n int, ok bool) {
+	ok = fields(message, func(number protowire.Number, varint uint64, _ []byte) {
+		if number == 1 {
+			n = int(int32(varint))
+		}
+	})
+	return n, ok
+}
+
 // ParseString reads a String or ByteString message. The text is a part of
 // message, and may be any bytes.
 func ParseString(message []byte) (text []byte, ok bool) {

@@ -6,14 +6,12 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
+
+	"kong-go-jwt/plugin/jwk"
 )
 
 // Key is the public part of a signing key.
@@ -61,37 +59,27 @@ func parsePrivateKey(text []byte) (crypto.Signer, error) {
 }
 
 // newKey describes a public key as a JWK (RFC 7517, RFC 7518 section 6, RFC 8037).
-func newKey(public crypto.PublicKey) (Key, error) {
-	b64 := base64.RawURLEncoding.EncodeToString
-	var k Key
+func newKey(public crypto.PublicKey) (k Key, err error) {
 	switch p := public.(type) {
 	case *ecdsa.PublicKey:
 		if p.Curve != elliptic.P256() {
 			return k, errors.New("is an EC key on another curve than P-256")
 		}
-		point, err := p.Bytes() // 4, x, y
-		if err != nil {
-			return k, errors.New("is an EC key that is not on its curve")
-		}
-		half := len(point) / 2
-		k = Key{Algorithm: "ES256", jwk: map[string]string{"kty": "EC", "crv": "P-256", "x": b64(point[1 : 1+half]), "y": b64(point[1+half:])}}
+		k.Algorithm = "ES256"
 	case ed25519.PublicKey:
-		k = Key{Algorithm: "EdDSA", jwk: map[string]string{"kty": "OKP", "crv": "Ed25519", "x": b64(p)}}
+		k.Algorithm = "EdDSA"
 	case *rsa.PublicKey:
 		if bits := p.N.BitLen(); bits < minRSABits {
 			return k, fmt.Errorf("is an RSA key with %d bits, fewer than %d", bits, minRSABits)
 		}
-		k = Key{Algorithm: "RS256", jwk: map[string]string{"kty": "RSA", "n": b64(p.N.Bytes()), "e": b64(big.NewInt(int64(p.E)).Bytes())}}
-	default:
-		return k, errors.New("is neither an EC, an Ed25519 nor an RSA key")
+		k.Algorithm = "RS256"
 	}
-	// RFC 7638: the required members alone, in lexical order, as json writes a map.
-	text, err := json.Marshal(k.jwk)
-	if err != nil {
-		return k, errors.New("cannot be described")
+	if k.jwk, err = jwk.Required(public); err != nil {
+		return k, err //nolint:wrapcheck // says it all
 	}
-	sum := sha256.Sum256(text)
-	k.ID = b64(sum[:])
+	if k.ID, err = jwk.Thumbprint(k.jwk); err != nil {
+		return k, err //nolint:wrapcheck // says it all
+	}
 	k.jwk["kid"], k.jwk["alg"], k.jwk["use"] = k.ID, k.Algorithm, "sig"
 	return k, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/fetch"
+	"kong-go-jwt/plugin/jwk"
 )
 
 // fetcher fetches key sets, by discovery or not. It remembers nothing.
@@ -74,15 +75,15 @@ func (f *fetcher) discover(ctx context.Context, issuer string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	m, err := parseMembers(body)
+	m, err := jwk.ParseMembers(body)
 	if err != nil {
 		return "", fmt.Errorf("discovery: %w", err)
 	}
-	says, err := m.text("issuer")
+	says, err := m.Text("issuer")
 	if err != nil || says != issuer {
 		return "", errors.New("discovery: the answer names another issuer")
 	}
-	keys, err := m.text("jwks_uri")
+	keys, err := m.Text("jwks_uri")
 	if err != nil || keys == "" {
 		return "", errors.New("discovery: answer has no jwks_uri")
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/jwk"
 )
 
 // unfit is a key of a set that is not used.
@@ -28,7 +29,7 @@ func (u unfit) String() string {
 // verifying signatures are left out, as section 5 asks for; an error means that
 // it is no JWK Set, or has too many keys.
 func parseSet(text []byte, maxKeys int) (keys []*plugin.PublishedKey, left []unfit, err error) {
-	m, err := parseMembers(text)
+	m, err := jwk.ParseMembers(text)
 	if err != nil {
 		return nil, nil, fmt.Errorf("key set: %w", err)
 	}
@@ -48,25 +49,4 @@ func parseSet(text []byte, maxKeys int) (keys []*plugin.PublishedKey, left []unf
 		keys = append(keys, key)
 	}
 	return keys, left, nil
-}
-
-// members are those of a JSON object. Their names are case-sensitive, and the
-// last of several counts (RFC 7517 section 4).
-type members map[string]json.RawMessage
-
-func parseMembers(text []byte) (members, error) {
-	var m members
-	if json.Unmarshal(text, &m) != nil || m == nil {
-		return nil, errors.New("is not a JSON object")
-	}
-	return m, nil
-}
-
-// text returns a member that is a string; "" if there is none.
-func (m members) text(name string) (string, error) {
-	var s string
-	if raw, ok := m[name]; ok && json.Unmarshal(raw, &s) != nil {
-		return "", fmt.Errorf("%s is not a string", name)
-	}
-	return s, nil
 }

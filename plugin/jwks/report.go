@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"kong-go-jwt/plugin/jwk"
 )
 
 // report tells the log what goes on with an issuer's keys: what has changed,
@@ -70,7 +72,7 @@ func describe(keys []unfit) (string, slog.Level) {
 	const most = 10
 	level, texts := slog.LevelInfo, make([]string, 0, most)
 	for _, k := range keys {
-		if errors.Is(k.err, errPrivate) || errors.Is(k.err, errSymmetric) {
+		if errors.Is(k.err, jwk.ErrPrivate) || errors.Is(k.err, jwk.ErrSymmetric) {
 			level = slog.LevelWarn
 		}
 		if len(texts) < most {

@@ -1,0 +1,211 @@
+package spec_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	golangjwt "github.com/golang-jwt/jwt/v5"
+)
+
+// dpopClient is a client with a key of its own, and a token of alice's that is bound to it.
+type dpopClient struct {
+	key   *ecdsa.PrivateKey
+	jwk   object // public
+	token string
+}
+
+func newDPoPClient(t *testing.T) *dpopClient {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	x, y := b64(point[1:33]), b64(point[33:])
+	sum := sha256.Sum256([]byte(fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, x, y))) // RFC 7638
+	return &dpopClient{
+		key: key, jwk: object{"kty": "EC", "crv": "P-256", "x": x, "y": y},
+		token: claimsToken(t, object{"cnf": object{"jkt": b64(sum[:])}}),
+	}
+}
+
+var proofs atomic.Int64
+
+// proof is one for a request, with these members of its header and claims changed; nil
+// leaves one out.
+func (c *dpopClient) proof(t *testing.T, method, uri string, header, claims object) string {
+	t.Helper()
+	sum := sha256.Sum256([]byte(c.token))
+	all := golangjwt.MapClaims{
+		"jti": fmt.Sprint(proofs.Add(1)), "htm": method, "htu": uri, "iat": time.Now().Unix(),
+		"ath": base64.RawURLEncoding.EncodeToString(sum[:]),
+	}
+	p := golangjwt.NewWithClaims(golangjwt.SigningMethodES256, all)
+	p.Header["typ"], p.Header["jwk"] = "dpop+jwt", c.jwk
+	for to, from := range map[*map[string]any]object{&p.Header: header, (*map[string]any)(&all): claims} {
+		maps.Copy(*to, from)
+		maps.DeleteFunc(*to, func(_ string, v any) bool { return v == nil })
+	}
+	text, err := p.SignedString(c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// sent are the headers of a request with a proof.
+func (c *dpopClient) sent(proof string) [][2]string {
+	return [][2]string{{"Authorization", "DPoP " + c.token}, {"DPoP", proof}}
+}
+
+const dpopAlgs = `algs="RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA Ed25519"`
+
+// TestDPoP (RFC 9449): the clients that it is for; who attacks them is in
+// TestBoundTokensStolen.
+func TestDPoP(t *testing.T) {
+	needsGateway(t)
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := withRoutes(t, map[string][]any{
+			"/off":      jwt(object{}),
+			"/honour":   jwt(object{"dpop": "honour"}),
+			"/required": jwt(object{"dpop": "required"}),
+			"/hidden":   jwt(object{"dpop": "honour", "hide_credentials": true}),
+			"/tls":      jwt(object{"dpop": "honour"}),
+		}, nil, append([]string{"-proxy-tls=127.0.0.1:0"}, way...)...)
+		c := newDPoPClient(t)
+		base := "http://" + g.proxy
+		free := bearer(claimsToken(t, nil))
+		for name, tt := range map[string]struct {
+			method, path string
+			headers      func() [][2]string
+			want         string
+		}{
+			"proven":           {"GET", "/honour", func() [][2]string { return c.sent(c.proof(t, "GET", base+"/honour", nil, nil)) }, alice},
+			"required":         {"GET", "/required", func() [][2]string { return c.sent(c.proof(t, "GET", base+"/required", nil, nil)) }, alice},
+			"with a query":     {"GET", "/honour?a=b", func() [][2]string { return c.sent(c.proof(t, "GET", base+"/honour", nil, nil)) }, alice},
+			"POST":             {"POST", "/honour/x%2fy", func() [][2]string { return c.sent(c.proof(t, "POST", base+"/honour/x%2Fy", nil, nil)) }, alice},
+			"Bearer":           {"GET", "/honour", func() [][2]string { return [][2]string{free} }, alice},
+			"Bearer, required": {"GET", "/required", func() [][2]string { return [][2]string{free} }, `401 {"message":"Token is not bound to a key"}`},
+			"off, bound":       {"GET", "/off", func() [][2]string { return [][2]string{bearer(c.token)} }, alice},
+			"off, as DPoP":     {"GET", "/off", func() [][2]string { return c.sent(c.proof(t, "GET", base+"/off", nil, nil)) }, `401 {"message":"Unauthorized"}`},
+			"unbound, as DPoP": {"GET", "/honour", func() [][2]string {
+				return [][2]string{{"Authorization", strings.Replace(free[1], "Bearer", "DPoP", 1)}}
+			}, `401 {"message":"Token is not bound to a key"}`},
+			"no token, honour":   {"GET", "/honour", func() [][2]string { return nil }, `401 {"message":"Unauthorized"}`},
+			"no token, and DPoP": {"GET", "/honour", func() [][2]string { return [][2]string{{"DPoP", c.proof(t, "GET", base+"/honour", nil, nil)}} }, `401 {"message":"Unauthorized"}`},
+		} {
+			t.Run(name, func(t *testing.T) {
+				for range 2 { // the second time remembered, with a proof of its own
+					if got := identityOf(g.send(t, tt.method, tt.path, tt.headers()...)); got != tt.want {
+						t.Errorf("got %s, want %s", got, tt.want)
+					}
+				}
+			})
+		}
+		t.Run("hidden", func(t *testing.T) {
+			a := g.send(t, "GET", "/hidden", c.sent(c.proof(t, "GET", base+"/hidden", nil, nil))...)
+			if identityOf(a) != alice || a.upstream.Headers["Authorization"] != nil || a.upstream.Headers["Dpop"] != nil {
+				t.Errorf("%s, and the upstream got %v", identityOf(a), a.upstream)
+			}
+		})
+		t.Run("TLS", func(t *testing.T) {
+			target := "https://" + g.tlsAddress(t) + "/tls"
+			if got, _ := ask(t, tlsClient(t), "GET", target, c.sent(c.proof(t, "GET", target, nil, nil))...); got != alice {
+				t.Error(got)
+			}
+		})
+		for path, want := range map[string]string{"/honour": "Bearer, DPoP " + dpopAlgs, "/required": "DPoP " + dpopAlgs, "/off": "Bearer"} {
+			if got := g.send(t, "GET", path).header.Get("WWW-Authenticate"); got != want {
+				t.Errorf("%s: challenged with %s, want %s", path, got, want)
+			}
+		}
+	})
+}
+
+// Of one proof that is sent by many at once, to several workers, one is used.
+func TestDPoPReplayedAtOnce(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	g := withRoutes(t, map[string][]any{"/honour": jwt(object{"dpop": "honour"})}, nil, "-workers=3")
+	c := newDPoPClient(t)
+	proof := c.proof(t, "GET", "http://"+g.proxy+"/honour", nil, nil)
+	var used atomic.Int32
+	var senders sync.WaitGroup
+	for range 16 {
+		senders.Go(func() {
+			if a, err := exchange(g.proxy, "GET", "/honour", c.sent(proof)); err != nil {
+				t.Error(err)
+			} else if identityOf(a) == alice {
+				used.Add(1)
+			}
+		})
+	}
+	senders.Wait()
+	if used.Load() != 1 {
+		t.Errorf("used %d times", used.Load())
+	}
+}
+
+// TestDPoPNodeClient has a client library of others get in (oauth4webapi), with nonces
+// and without.
+func TestDPoPNodeClient(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	modules, err := filepath.Abs("node/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(modules, "oauth4webapi")); err != nil {
+		t.Skip("oauth4webapi is not there: npm ci in spec/node")
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip(err)
+	}
+	g := withRoutes(t, map[string][]any{
+		"/honour":   jwt(object{"dpop": "honour"}),
+		"/required": jwt(object{"dpop": "required", "realm": `a "realm"`}),
+		"/nonce":    jwt(object{"dpop": "honour", "dpop_use_nonce": true}),
+	}, nil)
+	c := newDPoPClient(t)
+	d, err := c.key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := maps.Clone(c.jwk)
+	private["d"] = base64.RawURLEncoding.EncodeToString(d)
+	text, err := json.Marshal(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/honour?a=b":    "200 alice, 200 alice",
+		"/required":      "200 alice, 200 alice",
+		"/nonce/é?ü=1#x": "use_dpop_nonce, 200 alice, 200 alice", // the nonce is good for the second request too
+	} {
+		cmd := exec.CommandContext(t.Context(), node, "node/dpop/client.mjs", "http://"+g.proxy+path)
+		cmd.Env = append(os.Environ(), "TOKEN="+c.token, "KEY="+string(text))
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); got != want || err != nil {
+			t.Errorf("%s: got %s, %v; want %s", path, got, err, want)
+		}
+	}
+}
