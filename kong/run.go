@@ -20,7 +20,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	const drain = 10 * time.Second
 	ctx, orphaned := context.WithCancel(ctx)
 	defer orphaned()
-	go watchParent(ctx, orphaned)
+	go watchParent(ctx, os.Getppid(), orphaned)
 
 	o.Store.Log = newErrorLog(time.Now).logger(printer(w))
 	var counts *metrics
@@ -104,8 +104,8 @@ func printer(w io.Writer) slog.Handler {
 
 // watchParent calls orphaned when the process that started this one is gone:
 // Kong's next worker starts a server of its own.
-func watchParent(ctx context.Context, orphaned func()) {
-	parent, tick := os.Getppid(), time.NewTicker(time.Second)
+func watchParent(ctx context.Context, parent int, orphaned func()) {
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {

@@ -189,7 +189,7 @@ func TestUntoldChanges(t *testing.T) {
 	told(time.Second)
 	expect(t, w.decide(t, e, known), accepted)
 	expect(t, w.decide(t, e, unknown), no)
-	w.pass(1900 * time.Millisecond)
+	w.pass(1700 * time.Millisecond)
 	told(10 * time.Second)
 	expect(t, w.decide(t, e, known), cached)
 	expect(t, w.decide(t, e, unknown), no)
@@ -206,7 +206,7 @@ func TestUntoldChanges(t *testing.T) {
 	expect(t, w.decide(t, e, unknown), no)
 	count(2, "not told, shortly after")
 	w.change(func() { delete(w.credentials, "key") })
-	w.pass(1100 * time.Millisecond)
+	w.pass(1000 * time.Millisecond)
 	expect(t, w.decide(t, e, known), no)
 }
 

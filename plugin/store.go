@@ -80,8 +80,9 @@ type Store struct {
 	nonces      *dpop.Nonces
 }
 
-// untold is for how long something is good while changes are not told.
-const untold = 2 * time.Second
+// untold is for how long something is good while changes are not told: two seconds,
+// less what it takes to find out that it no longer is.
+const untold = 1800 * time.Millisecond
 
 // NewStore returns an empty store. Close must be called when it is done with.
 func NewStore(o Options) *Store {

@@ -44,9 +44,10 @@ type Admin struct {
 	client *http.Client
 	turns  chan struct{}
 
-	kong   atomic.Bool // what answers was found to be Kong's
-	listed configured  // without a database
-	uuids  recent      // with one
+	kong   atomic.Bool   // what answers was found to be Kong's
+	doubt  chan struct{} // has Watch ask for the configuration at once
+	listed configured    // without a database
+	uuids  recent        // with one
 }
 
 var (
@@ -78,7 +79,7 @@ func NewAdmin(o AdminOptions) (*Admin, error) {
 		TLSClientConfig:     &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 	}
 	a := &Admin{
-		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce),
+		o: o, base: strings.TrimRight(o.URL, "/"), turns: make(chan struct{}, o.AtOnce), doubt: make(chan struct{}, 1),
 		listed: configured{turn: make(chan struct{}, 1)}, uuids: recent{turn: make(chan struct{}, 1)},
 		client: &http.Client{
 			Transport: transport,
@@ -132,7 +133,19 @@ func (a *Admin) Credential(ctx context.Context, key string) (*plugin.Credential,
 	if c.Key != key { // nginx or Kong took it for something else
 		return nil, nil //nolint:nilnil // no error, and nothing found
 	}
+	a.raiseDoubt()
 	return c, nil
+}
+
+// raiseDoubt has Watch look at once whether the configuration is another one.
+// It follows each lookup that has found something: if that came from a
+// configuration which Watch does not know, and the one before was brought back
+// within the interval, nobody would see that what was found is outdated.
+func (a *Admin) raiseDoubt() {
+	select {
+	case a.doubt <- struct{}{}:
+	default: // it will
+	}
 }
 
 // climbs tells whether nginx refuses the path /jwts/KEY before Kong sees it: it
@@ -167,6 +180,7 @@ func (a *Admin) ConsumerByCustomID(ctx context.Context, customID string) (*plugi
 	if c.ID == "" || c.CustomID != customID {
 		return nil, errors.New("admin api: answer is not a consumer with that custom_id")
 	}
+	a.raiseDoubt()
 	return c.plugin(), nil
 }
 
@@ -271,19 +285,26 @@ func (a *Admin) ask(ctx context.Context, path string, to any) (found bool, err e
 }
 
 // Watch tells to of each declarative configuration that Kong has loaded, within
-// about interval, until ctx is done. It makes one small request per interval; with
-// a database, where credentials change without notice, only one per thirty. health
-// is told what has come of each.
+// about interval, until ctx is done. It makes one small request per interval, and
+// after lookups, at most one per moment; with a database, where credentials change
+// without notice, only one per thirty intervals. health is told what has come of
+// each.
 func (a *Admin) Watch(ctx context.Context, interval time.Duration, to Changes, health func(error)) {
-	const rarely = 30
-	last, wait := "", time.Duration(0)
+	const (
+		rarely = 30
+		moment = 20 * time.Millisecond
+	)
+	last, wait, doubt := "", time.Duration(0), a.doubt
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-doubt:
+			wait, doubt = min(interval, moment), nil
+			continue
 		case <-time.After(wait):
 		}
-		wait = interval
+		wait, doubt = interval, a.doubt
 		hash, err := a.ConfigurationHash(ctx)
 		if ctx.Err() != nil {
 			return
@@ -291,8 +312,9 @@ func (a *Admin) Watch(ctx context.Context, interval time.Duration, to Changes, h
 		health(err)
 		switch {
 		case err != nil:
+			doubt = nil
 		case hash == "":
-			wait = rarely * interval
+			wait, doubt = rarely*interval, nil
 		case hash != last:
 			last = hash
 			a.o.Metrics.Configured()

@@ -148,8 +148,9 @@ func (a *Admin) list(ctx context.Context) *listing {
 	case err != nil:
 		l.doubted = time.Now()
 		return nil
-	case now != hash: // which the watch will see, too
+	case now != hash:
 		l.list = nil
+		a.raiseDoubt()
 		return nil
 	}
 	l.confirmed = time.Now()

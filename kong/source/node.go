@@ -62,8 +62,9 @@ const (
 	// pollLimit is for how long an answer about changes is waited for. The server
 	// gives one after a second at the latest.
 	pollLimit = 2 * time.Second
-	// trust is for how long after such an answer changes count as told.
-	trust = 2 * time.Second
+	// trust is for how long after such an answer changes count as told: as long as
+	// something is good while they are not (plugin's Store.TrustUntil).
+	trust = 1800 * time.Millisecond
 )
 
 // errNoNode is that the node's store is not there, or cannot be used: asking again

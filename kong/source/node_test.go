@@ -117,7 +117,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var since int
 	fmt.Sscan(r.URL.Query().Get("since"), &since)
-	known := r.URL.Query().Get("worker") == s.worker
+	known := r.URL.Query().Get("worker") == s.worker && since <= len(s.log)
 	if known && since == len(s.log) {
 		woken := s.woken
 		s.mu.Unlock()
