@@ -379,7 +379,7 @@ func TestLogSerialize(t *testing.T) {
 // TestOptionsAreRefused: bad config of each option is refused when it is loaded,
 // with the field's name.
 func TestOptionsAreRefused(t *testing.T) {
-	needsGateway(t)
+	needsAdminAPI(t)
 	t.Parallel()
 	config := copyConfig(t, specConfig(t))
 	service, _ := list(config["services"])[0].(object)

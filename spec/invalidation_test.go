@@ -48,7 +48,7 @@ func TestInvalidation(t *testing.T) {
 			return accepted(a) && a.upstream.Headers["X-Consumer-Custom-Id"] == nil
 		}},
 	}
-	for _, include := range []string{"", "auto"} {
+	for _, include := range []string{withoutMaps(), "auto"} {
 		for _, tt := range tests {
 			t.Run(tt.name+include, func(t *testing.T) {
 				t.Parallel()

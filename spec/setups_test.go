@@ -12,10 +12,11 @@ import (
 // by the flags that the gateway is given for each. SPEC_SETUP names the one that
 // all specs run in; flags that a spec gives itself come after these.
 var setups = map[string][]string{
-	"":               nil, // without a database, by the Admin API
-	"node":           {"-nginx-include=auto", "-plugin-arg=-store=node"},
-	"postgres":       {"-database=postgres", "-nginx-include=auto", "-plugin-arg=-store=node"},
-	"postgres-admin": {"-database=postgres", "-plugin-arg=-store=admin"},
+	"":         nil, // without a database, by the Admin API
+	"node":     {"-nginx-include=auto", "-plugin-arg=-store=node"},
+	"postgres": {"-database=postgres", "-nginx-include=auto", "-plugin-arg=-store=node"},
+	// Nothing tells it of changes: credential-ttl bounds how long they go unseen.
+	"postgres-admin": {"-database=postgres", "-plugin-arg=-store=admin", "-plugin-arg=-credential-ttl=1s", "-plugin-arg=-unknown-ttl=1s"},
 	"data-plane":     {"-role=data_plane", "-nginx-include=auto", "-plugin-arg=-store=node"},
 }
 
@@ -33,6 +34,12 @@ func setupFlags(t testing.TB) []string {
 // byNode tells whether credentials come from the node's own store.
 func byNode() bool {
 	return slices.Contains(setups[os.Getenv("SPEC_SETUP")], "-plugin-arg=-store=node")
+}
+
+// hasConfigurations tells whether what changes is a whole declarative configuration,
+// with which each instance is started anew, and not a row of a database.
+func hasConfigurations() bool {
+	return !slices.Contains(setups[os.Getenv("SPEC_SETUP")], "-database=postgres")
 }
 
 // needsAdminAPI skips what is about an Admin API in front of a declarative

@@ -62,7 +62,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.database, "database", "off", "off, or postgres: the configuration is what the database holds first, and the Admin API changes it")
 	flags.StringVar(&o.role, "role", "traditional", "traditional, or data_plane: no Admin API")
 	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
-	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store; auto: what the plugin prints with -nginx-conf")
+	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store; auto: what the plugin prints with -nginx-conf; server: that, without its maps")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
 	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: what is below it is not logged, and what the plugin writes to stderr is info")
 	flags.StringVar(&o.pluginLog, "plugin-log", "", "file for all that the plugin server writes, whatever the log level")
@@ -269,7 +269,7 @@ func (n *node) include(ctx context.Context) (*nginx.Include, error) {
 	switch {
 	case name == "":
 		return &nginx.Include{}, nil
-	case name == "auto":
+	case name == "auto", name == "server":
 		text, err = n.command.NginxConf(ctx, n.options.includeArgs)
 	default:
 		text, err = os.ReadFile(name)
@@ -283,6 +283,9 @@ func (n *node) include(ctx context.Context) (*nginx.Include, error) {
 	in, err := nginx.ParseInclude(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if name == "server" {
+		in.Maps = nil
 	}
 	if in.Server != nil && !strings.HasPrefix(in.Server.Socket, n.options.prefix+"/") {
 		n.log.Printf(nginx.Warn, "%s: the socket %s is not in this prefix: nobody listens there", name, in.Server.Socket)
