@@ -174,7 +174,7 @@ func (e *Engine) caller(id *Identity, f *facts) *assertion.Caller {
 	} else {
 		// A sub is unique with its issuer only (RFC 7519 section 4.1.2), and
 		// must not look like the id of a consumer.
-		c.Subject = f.issuer + "|" + id.CredentialKey
+		c.Subject = f.issuer + "|" + id.Subject
 	}
 	return c
 }

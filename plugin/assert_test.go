@@ -83,8 +83,12 @@ func TestAssertionTellsTheCaller(t *testing.T) {
 		},
 		"issuer, consumer":    {issuers, ``, `alice`, `{` + alice + `,"credential":"alice","original_issuer":"https://idp"}`},
 		"issuer, no consumer": {issuers, ``, `id-1`, `{"sub":"https://idp|id-1","anonymous":false,"credential":"id-1","original_issuer":"https://idp"}`},
-		"anonymous":           {`,"anonymous":"guest"`, ``, ``, `{"sub":"id-guest","consumer_id":"id-guest","username":"guest","anonymous":true}`},
-		"anonymous, logged":   {`,"anonymous":"guest","log_serialize":true`, ``, ``, `{"sub":"id-guest","consumer_id":"id-guest","username":"guest","anonymous":true}`},
+		"issuer, prefix": {
+			strings.Replace(issuers, "}]", `,"credential_prefix_issuer":true}]`, 1), ``, `bob`,
+			`{"sub":"https://idp|bob","anonymous":false,"credential":"https://idp#bob","original_issuer":"https://idp"}`,
+		},
+		"anonymous":         {`,"anonymous":"guest"`, ``, ``, `{"sub":"id-guest","consumer_id":"id-guest","username":"guest","anonymous":true}`},
+		"anonymous, logged": {`,"anonymous":"guest","log_serialize":true`, ``, ``, `{"sub":"id-guest","consumer_id":"id-guest","username":"guest","anonymous":true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, issued := issuing(t)

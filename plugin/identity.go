@@ -44,6 +44,9 @@ type Identity struct {
 	// CredentialID and CredentialKey are empty for the anonymous consumer.
 	CredentialID  string
 	CredentialKey string
+	// Subject is what an issuer calls the caller, unless CredentialKey is the id of
+	// the consumer; empty for who is not an issuer's.
+	Subject string
 }
 
 // Anonymous tells whether the identity is that of the anonymous consumer.

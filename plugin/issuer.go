@@ -92,22 +92,35 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 		out.facts = f
 		return nil, out
 	}
-	sub, _ := t.claims["sub"].(string)
-	v.identity = &Identity{CredentialID: sub, CredentialKey: sub}
+	v.identity = is.identity(t)
 	if consumer != nil {
 		v.consumer, v.identity.Consumer = consumer, consumer.value
 	} else {
 		v.unmatched = true
 	}
-	if sub == "" {
+	if v.identity.Subject == "" {
 		if consumer == nil {
 			t.trace.step(CheckSubject, 0, false)
-			return refused(invalidSubject(e.c))
+			return refused(invalidSubject(e.c, is.CredentialClaim))
 		}
 		v.identity.CredentialID, v.identity.CredentialKey = consumer.value.ID, consumer.value.ID
 	}
 	f.credential = v.identity.CredentialKey
 	return v, Outcome{facts: f}
+}
+
+// identity returns who a token is from, without the consumer. It has no credential
+// if the token does not tell.
+func (is *issuer) identity(t *token) *Identity {
+	subject, _ := claimAt(t.claims, is.CredentialClaim).(string)
+	if subject == "" {
+		return new(Identity)
+	}
+	id := subject
+	if is.CredentialPrefix {
+		id = is.Issuer.Issuer + "#" + subject
+	}
+	return &Identity{CredentialID: id, CredentialKey: id, Subject: subject}
 }
 
 // verifyingKey returns the key that the signature verifies with, and how many

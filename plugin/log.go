@@ -17,7 +17,7 @@ type Log struct {
 	MissedBy *float64
 
 	Consumer   string // id
-	Credential string // key of the credential that the token was held against; of an issuer's verified token, its sub
+	Credential string // key of the credential that the token was held against; of an issuer's verified token, its credential_claim
 	Issuer     string // one of Config.Issuers
 	KeyID      string // of the issuer's key that the token was held against
 	// Claims are those of Config.LogClaims that a verified token has.

@@ -89,7 +89,7 @@ func TestReasonsOfIssuers(t *testing.T) {
 		"iat is a text":     {``, kid, alice + `,"iat":"x"`, "reason=invalid_iat issuer=https://idp kid=k1 sub=alice"},
 		"audience":          {`,"audience":["a"]`, ``, alice, "reason=wrong_audience issuer=https://idp kid=k1 sub=alice"},
 		"consumer":          {``, kid, `,"sub":"bob"`, "reason=unknown_consumer claim=sub issuer=https://idp kid=k1 sub=bob"},
-		"nobody":            {`,"consumer_optional":true`, kid, ``, "reason=invalid_subject issuer=https://idp kid=k1"},
+		"nobody":            {`,"consumer_optional":true`, kid, ``, "reason=invalid_subject claim=sub issuer=https://idp kid=k1"},
 		"kid of a stranger": {``, `,"kid":"k2"`, alice, "reason=unknown_key issuer=https://idp"},
 		"algorithm":         {`,"algorithms":["ES384"]`, kid, alice, "reason=invalid_algorithm issuer=https://idp"},
 		"type":              {`,"type":"at+jwt"`, kid, alice, "reason=invalid_type issuer=https://idp"},

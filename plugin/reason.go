@@ -174,7 +174,7 @@ func Reasons() []ReasonMeaning {
 			"See what kind of token the client sends: an ID token in place of an access token, perhaps.",
 		},
 		{
-			ReasonInvalidSubject, "The token of an issuer with `consumer_optional` has neither a consumer nor a `sub`.",
+			ReasonInvalidSubject, "The token of an issuer with `consumer_optional` has neither a consumer nor a `sub` (`credential_claim`).",
 			"Have tokens made with a `sub`.",
 		},
 		{

@@ -258,8 +258,8 @@ func unknownKey(c *schema.Config) *Refusal {
 	return unauthorized(c, ReasonUnknownKey, "No key found for the token")
 }
 
-func invalidSubject(c *schema.Config) *Refusal {
-	return unauthorized(c, ReasonInvalidSubject, "Invalid 'sub' in claims")
+func invalidSubject(c *schema.Config, claim []string) *Refusal {
+	return unauthorized(c, ReasonInvalidSubject, "Invalid '"+strings.Join(claim, ".")+"' in claims").at(claim...)
 }
 
 func noIssuedConsumer(c *schema.Config, claim []string) *Refusal {

@@ -92,6 +92,8 @@ type Issuer struct {
 	ConsumerClaims   [][]string `json:"consumer_claims"` // paths; empty: ConsumerClaim
 	ConsumerBy       string     `json:"consumer_by"`
 	ConsumerOptional bool       `json:"consumer_optional"`
+	CredentialClaim  []string   `json:"credential_claim"` // path
+	CredentialPrefix bool       `json:"credential_prefix_issuer"`
 	Type             string     `json:"type"` // "": any
 }
 

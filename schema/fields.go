@@ -162,7 +162,17 @@ func Fields() []Field {
 				{
 					Name: "consumer_optional", Type: Boolean, Required: true,
 					Default:     false,
-					Description: "Whether a caller for whom there is no consumer is let in all the same, with a credential whose identifier is the sub claim.",
+					Description: "Whether a caller for whom there is no consumer is let in all the same, with a credential whose identifier is credential_claim.",
+				},
+				{
+					Name: "credential_claim", Type: Array, Elements: path(), LenMin: 1,
+					Default:     []string{"sub"},
+					Description: "Path of the claim, a text, that is the identifier of the credential: X-Credential-Identifier, and what rate limiting by credential counts by.",
+				},
+				{
+					Name: "credential_prefix_issuer", Type: Boolean, Required: true,
+					Default:     false,
+					Description: "Whether that identifier begins with the issuer and a #, so that two issuers cannot mean two callers by the same one.",
 				},
 				{
 					Name: "type", Type: String,

@@ -260,6 +260,9 @@ func (c *Config) checkIssuers() (errs []error) {
 			}
 			seen[one.Issuer] = true
 		}
+		if is.CredentialPrefix && strings.Contains(is.Issuer, "#") {
+			refuse("issuer", "must not hold a # (credential_prefix_issuer is set)")
+		}
 		for field, text := range map[string]string{"issuer": is.Issuer, "jwks_uri": is.JWKSURI} {
 			if u, err := url.Parse(text); err == nil && u.User != nil {
 				refuse(field, "must not hold a user or password")
