@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -135,3 +136,8 @@ func Readiness(now func() time.Time, issuers func() map[string]error) (h http.Ha
 
 // Connections is how many connections a server has.
 func Connections(s *Server) int64 { return s.conns.Load() }
+
+// ServeOperations is serveOperations.
+func ServeOperations(ctx context.Context, address string, h http.Handler, log *slog.Logger) {
+	serveOperations(ctx, address, h, log)
+}

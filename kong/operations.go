@@ -47,10 +47,7 @@ func operations(m *metrics, profiles bool, keys func() []assertion.Key) http.Han
 // taken, as it is by the server that Kong is about to stop, it tries again. An
 // address that cannot be had does not keep requests from being authenticated.
 func serveOperations(ctx context.Context, address string, h http.Handler, log *slog.Logger) {
-	const (
-		again   = 200 * time.Millisecond
-		patient = 100 // tries before it is told
-	)
+	const again = 200 * time.Millisecond
 	for try := 1; ; try++ {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err == nil {
@@ -65,8 +62,8 @@ func serveOperations(ctx context.Context, address string, h http.Handler, log *s
 				return
 			}
 		}
-		if try == patient {
-			log.Error("metrics cannot be served", "why", err)
+		if try == 1 {
+			log.Warn("metrics cannot be served yet: trying again", "address", address, "why", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -30,18 +30,14 @@ type Options struct {
 }
 
 // ParseFlags reads the command's arguments. The error is [flag.ErrHelp] if help
-// was asked for, and else names the flag at fault; both have been told on w.
+// was asked for, which is written to w then, and else names the flag at fault.
 func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	o := &Options{Store: plugin.Options{
 		Now:            time.Now,
 		UnknownEntries: 100_000,
 	}}
 	f := flag.NewFlagSet(schema.Name, flag.ContinueOnError)
-	f.SetOutput(w)
-	f.Usage = func() {
-		_, _ = fmt.Fprintf(w, "%s\n\nFlags:\n", about)
-		f.PrintDefaults()
-	}
+	f.SetOutput(io.Discard) // one line is enough: Kong starts the command again and again
 	f.StringVar(&o.Prefix, "kong-prefix", "/usr/local/kong", "Kong's prefix `directory`, where the socket is made")
 	f.BoolVar(&o.Dump, "dump", false, "print the plugin's schema for Kong, as JSON, and exit")
 	f.BoolVar(&o.NginxConf, "nginx-conf", false, "print the include for Kong's nginx (nginx_http_include), which belongs to -kong-prefix, and exit")
@@ -72,7 +68,12 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.IntVar(&o.Store.DecisionBytes, "cache-bytes", 64<<20, "most `bytes` of memory for the accepted tokens that are remembered; the process may use twice as many")
 	f.StringVar(&o.Metrics, "metrics-listen", "", "`address` (host:port) on which /metrics, for Prometheus, /healthz and /readyz are served; empty: nowhere")
 	f.BoolVar(&o.Profiles, "pprof", false, "serve /debug/pprof/ there too")
-	if err := f.Parse(args); err != nil {
+	if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+		f.SetOutput(w)
+		_, _ = fmt.Fprintf(w, "%s\n\nFlags:\n", about)
+		f.PrintDefaults()
+		return nil, err
+	} else if err != nil {
 		return nil, fmt.Errorf("flags: %w", err)
 	}
 	o.Store.LookupTimeout = o.Source.Admin.Timeout

@@ -48,7 +48,7 @@ func (e *Engine) signer(ctx context.Context, candidates []*entry[knownCredential
 		if !same {
 			continue
 		}
-		verifier, err := credential.value.verifier(e.c.SecretIsBase64)
+		verifier, err := credential.value.verifier(keyRulesOf(e.c))
 		t.trace.step(CheckKey, position, err == nil)
 		if err != nil {
 			no, warning = e.no.invalidKey, fmt.Errorf("credential %s with key %q cannot be used: %w", credential.value.ID, credential.value.Key, err)

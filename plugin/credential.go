@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"kong-go-jwt/schema"
 )
 
 // Credential is a JWT credential: an entry of Kong's jwt_secrets, or of the
@@ -19,15 +21,15 @@ type Credential struct {
 	ConsumerID string // id or, from the plugin's configuration, username
 }
 
-// CheckKey tells what is wrong with the credential's key or, where it can be used,
-// whether it is a secret that is shorter than the hash (RFC 7518 section 3.2). The
-// error holds nothing of the key.
-func (cr *Credential) CheckKey(secretIsBase64 bool) (weak bool, err error) {
-	v, err := newVerifier(cr, secretIsBase64)
+// CheckKey tells what is wrong with the credential's key under c or, where it can be
+// used, whether it is weak: a secret that is shorter than the hash (RFC 7518 section
+// 3.2), or a small RSA key (section 3.3). The error holds nothing of the key.
+func (cr *Credential) CheckKey(c *schema.Config) (weak bool, err error) {
+	v, err := newVerifier(cr, keyRulesOf(c))
 	if err != nil {
 		return false, err
 	}
-	return v.weak(), nil
+	return v.weakness() != "", nil
 }
 
 // KeyField is the field of a configured credential that holds its key.
@@ -80,26 +82,24 @@ type knownCredential struct {
 	own       bool                   // from the configuration: faults are told otherwise
 	position  int                    // in the configuration, from 1
 	answer    atomic.Pointer[Answer] // see verified.shared
-	once      [2]sync.Once           // of secret_is_base64 false and true
-	verifiers [2]*verifier
-	faults    [2]error
+	once      [4]sync.Once           // by keyRules.index
+	verifiers [4]*verifier
+	faults    [4]error
 }
 
 // verifier returns what checks signatures with k's key. That this cannot be
 // used, or is weak, is told once.
-func (k *knownCredential) verifier(secretIsBase64 bool) (*verifier, error) {
-	i := 0
-	if secretIsBase64 {
-		i = 1
-	}
+func (k *knownCredential) verifier(rules keyRules) (*verifier, error) {
+	i := rules.index()
 	k.once[i].Do(func() {
-		k.verifiers[i], k.faults[i] = newVerifier(&k.Credential, secretIsBase64)
-		switch err := k.faults[i]; {
-		case err != nil && !k.own:
+		k.verifiers[i], k.faults[i] = newVerifier(&k.Credential, rules)
+		if err := k.faults[i]; err == nil {
+			if weakness := k.verifiers[i].weakness(); weakness != "" {
+				k.log.Warn("credential has "+weakness, "credential", k.ID, "key", k.Key)
+			}
+		} else if !k.own {
 			// Info: whoever uses it is told of in a warning, see Outcome.Warning.
 			k.log.Info("credential cannot be used", "credential", k.ID, "key", k.Key, "why", err)
-		case err == nil && k.verifiers[i].weak():
-			k.log.Warn("credential has a secret that is shorter than the hash (RFC 7518 section 3.2)", "credential", k.ID, "key", k.Key)
 		}
 	})
 	return k.verifiers[i], k.faults[i]

@@ -72,7 +72,7 @@ func (s *Store) NewEngine(c *schema.Config) (*Engine, error) {
 			ID: cr.Key, Key: cr.Key, Algorithm: cr.Algorithm,
 			Secret: cr.Secret, PublicKey: cr.PublicKey, ConsumerID: cr.Consumer,
 		}}
-		if _, err := k.verifier(c.SecretIsBase64); err != nil {
+		if _, err := k.verifier(keyRulesOf(c)); err != nil {
 			path := fmt.Sprintf("config.credentials[%d].%s", i+1, KeyField(cr.Algorithm))
 			faults = append(faults, &schema.FieldError{Path: path, Problem: err.Error()})
 		}

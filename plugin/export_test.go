@@ -53,9 +53,9 @@ func Verifies(algorithm string, key any, message, signature []byte) (bool, error
 	var v *verifier
 	var err error
 	if secret, ok := key.([]byte); ok {
-		v, err = newVerifier(&Credential{Algorithm: algorithm, Secret: string(secret)}, false)
+		v, err = newVerifier(&Credential{Algorithm: algorithm, Secret: string(secret)}, keyRules{})
 	} else {
-		v, err = newPublicKeyVerifier(algorithm, key)
+		v, err = newPublicKeyVerifier(algorithm, key, minRSABits)
 	}
 	if err != nil {
 		return false, err

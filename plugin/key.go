@@ -20,10 +20,32 @@ import (
 
 	"github.com/cloudflare/circl/sign/ed448"
 	"github.com/golang-jwt/jwt/v5"
+
+	"kong-go-jwt/schema"
 )
 
-// minRSABits is the least size of an RSA key (RFC 7518 section 3.3).
-const minRSABits = 2048
+// The least size of an RSA key in bits: minRSABits (RFC 7518 section 3.3), and with
+// Config.AllowWeakRSAKeys, weakRSABits. crypto/rsa takes no smaller ones.
+const (
+	minRSABits  = 2048
+	weakRSABits = 1024
+)
+
+// keyRules are what of a configuration decides how a credential's key is taken.
+type keyRules struct{ secretIsBase64, weakRSA bool }
+
+func keyRulesOf(c *schema.Config) keyRules { return keyRules{c.SecretIsBase64, c.AllowWeakRSAKeys} }
+
+// index tells the rules apart, from 0 to 3.
+func (r keyRules) index() (i int) {
+	if r.secretIsBase64 {
+		i |= 1
+	}
+	if r.weakRSA {
+		i |= 2
+	}
+	return i
+}
 
 // verifier checks signatures with one algorithm and one key. The algorithm is
 // the credential's; what a token says about itself has no say (RFC 8725
@@ -36,14 +58,14 @@ type verifier struct {
 
 // newVerifier prepares a credential's key. The error says what is wrong with
 // the key and holds nothing of it.
-func newVerifier(cr *Credential, secretIsBase64 bool) (*verifier, error) {
+func newVerifier(cr *Credential, rules keyRules) (*verifier, error) {
 	method := signingMethod(cr.Algorithm)
 	if method == nil {
 		return nil, fmt.Errorf("unknown algorithm %q", cr.Algorithm)
 	}
 	if strings.HasPrefix(cr.Algorithm, "HS") {
 		secret := []byte(cr.Secret)
-		if secretIsBase64 {
+		if rules.secretIsBase64 {
 			var ok bool
 			if secret, ok = decodeSecret(secret); !ok {
 				return nil, errors.New("secret is not base64")
@@ -58,7 +80,11 @@ func newVerifier(cr *Credential, secretIsBase64 bool) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPublicKeyVerifier(cr.Algorithm, key)
+	least := minRSABits
+	if rules.weakRSA {
+		least = weakRSABits
+	}
+	return newPublicKeyVerifier(cr.Algorithm, key, least)
 }
 
 func newHMACVerifier(method jwt.SigningMethod, secret []byte) (*verifier, error) {
@@ -70,14 +96,15 @@ func newHMACVerifier(method jwt.SigningMethod, secret []byte) (*verifier, error)
 }
 
 // newPublicKeyVerifier pairs an asymmetric algorithm with a key that is fit for
-// it: its type, its curve, its size (RFC 8725 section 3.2).
-func newPublicKeyVerifier(algorithm string, key any) (*verifier, error) {
+// it: its type, its curve, its size, which for RSA is leastRSA bits (RFC 8725 section
+// 3.2).
+func newPublicKeyVerifier(algorithm string, key any, leastRSA int) (*verifier, error) {
 	method := signingMethod(algorithm)
 	fit := false
 	switch k := key.(type) {
 	case *rsa.PublicKey:
-		if bits := k.N.BitLen(); bits < minRSABits {
-			return nil, fmt.Errorf("RSA key has %d bits, fewer than %d", bits, minRSABits)
+		if bits := k.N.BitLen(); bits < leastRSA {
+			return nil, fmt.Errorf("RSA key has %d bits, fewer than %d", bits, leastRSA)
 		}
 		fit = strings.HasPrefix(algorithm, "RS") || strings.HasPrefix(algorithm, "PS")
 	case *ecdsa.PublicKey:
@@ -115,12 +142,21 @@ func (v *verifier) quick() bool {
 	return v.macs != nil
 }
 
-// weak tells whether the key is an HMAC secret that is shorter than the hash,
-// which RFC 7518 section 3.2 forbids and the bundled plugin takes.
-func (v *verifier) weak() bool {
-	method, symmetric := v.method.(*jwt.SigningMethodHMAC)
-	secret, _ := v.key.([]byte)
-	return symmetric && len(secret) < method.Hash.Size()
+// weakness is what is weak in a key that is used all the same, empty for nothing: an
+// HMAC secret that is shorter than the hash, which the bundled plugin takes, or an
+// RSA key that only Config.AllowWeakRSAKeys lets in.
+func (v *verifier) weakness() string {
+	switch key := v.key.(type) {
+	case []byte:
+		if method, ok := v.method.(*jwt.SigningMethodHMAC); ok && len(key) < method.Hash.Size() {
+			return "a secret that is shorter than the hash (RFC 7518 section 3.2)"
+		}
+	case *rsa.PublicKey:
+		if key.N.BitLen() < minRSABits {
+			return "an RSA key of fewer than 2048 bits (RFC 7518 section 3.3)"
+		}
+	}
+	return ""
 }
 
 func (v *verifier) verify(t *token) bool {

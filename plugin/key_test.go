@@ -183,3 +183,33 @@ func FuzzParsePublicKey(f *testing.F) {
 		}
 	})
 }
+
+// allow_weak_rsa_keys takes RSA keys of 1024 bits, and a credential that two
+// configurations use is good under the one alone that says so.
+func TestWeakRSAKeys(t *testing.T) {
+	k := makeKeys(t)
+	w := newWorld(t)
+	w.change(func() {
+		w.credentials["small"] = &plugin.Credential{ID: "cred-2", Key: "small", Algorithm: "RS256", PublicKey: pkixPEM(t, k.rsa1024.Public()), ConsumerID: "id-1"}
+	})
+	b64 := base64.RawURLEncoding.EncodeToString
+	signed := b64([]byte(`{"alg":"RS256"}`)) + "." + b64([]byte(`{"iss":"small"}`))
+	signature, err := jwt.SigningMethodRS256.Sign(signed, k.rsa1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := signed + "." + b64(signature)
+	strict, lenient := w.engine(t, `{}`), w.engine(t, `{"allow_weak_rsa_keys":true}`)
+	for range 2 {
+		expect(t, w.decide(t, strict, token), message(401, "Invalid key/secret"))
+		if o := w.decide(t, lenient, token); o.Refusal != nil {
+			t.Errorf("allowed: %s", verdict(o))
+		}
+	}
+	if log := w.log.String(); strings.Count(log, "an RSA key of fewer than 2048 bits") != 1 {
+		t.Errorf("log %s", log)
+	}
+	if (&plugin.PublishedKey{Key: k.rsa1024.Public()}).Fits("RS256") {
+		t.Error("a published key of 1024 bits fits")
+	}
+}

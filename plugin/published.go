@@ -63,7 +63,7 @@ func (k *PublishedKey) verifier(algorithm string) *verifier {
 	if k.Algorithm != "" && k.Algorithm != algorithm {
 		return nil
 	}
-	v, err := newPublicKeyVerifier(algorithm, k.Key)
+	v, err := newPublicKeyVerifier(algorithm, k.Key, minRSABits)
 	if err != nil {
 		return nil
 	}

@@ -13,6 +13,7 @@ type Config struct {
 	HeaderNames       []string `json:"header_names"`
 	KeyClaimName      string   `json:"key_claim_name"`
 	SecretIsBase64    bool     `json:"secret_is_base64"`
+	AllowWeakRSAKeys  bool     `json:"allow_weak_rsa_keys"`
 	ClaimsToVerify    []string `json:"claims_to_verify"`
 	MaximumExpiration float64  `json:"maximum_expiration"` // seconds; 0: no limit
 	Anonymous         string   `json:"anonymous"`          // consumer id or username; "": none

@@ -114,6 +114,11 @@ func Fields() []Field {
 			}},
 		},
 		{
+			Name: "allow_weak_rsa_keys", Group: "credentials", Type: Boolean, Required: true,
+			Default:     false,
+			Description: "Whether credentials, here and in jwt_secrets, may have RSA keys of 1024 to 2047 bits, which the bundled plugin takes and RFC 7518 section 3.3 forbids. Only until they are replaced.",
+		},
+		{
 			Name: "issuers", Group: "issuers", Type: Array,
 			Description: "Identity providers that publish their keys. A token whose iss is one of them is verified with that one's keys, and its exp (which it must have) and nbf are always verified; every other token goes by credentials and jwt_secrets.",
 			Elements: &Field{Type: Record, Fields: []Field{

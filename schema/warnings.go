@@ -24,6 +24,9 @@ func (c *Config) Warnings() []*FieldError {
 	if len(c.URIParamNames)+len(c.CookieNames)+len(c.HeaderNames) == 0 {
 		warn("header_names", "no token can be found: uri_param_names and cookie_names are empty too")
 	}
+	if c.AllowWeakRSAKeys {
+		warn("allow_weak_rsa_keys", "RSA keys of 1024 bits can be broken: replace them, and turn it off")
+	}
 	if len(c.LogClaims) > 0 && !c.LogSerialize {
 		warn("log_claims", "nothing is logged without log_serialize")
 	}

@@ -146,8 +146,14 @@ var isUUID = regexp.MustCompile(`(?i)^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$
 
 // credentials checks jwt_secrets.
 func (c *checker) credentials(plugins []*pluginCheck) {
-	// Secrets are base64 where every plugin that would use them says so.
-	base64 := len(plugins) > 0 && !slices.ContainsFunc(plugins, func(p *pluginCheck) bool { return p.config == nil || !p.config.SecretIsBase64 })
+	// Keys are held against what every plugin says that would use them.
+	all := func(says func(*schema.Config) bool) bool {
+		return len(plugins) > 0 && !slices.ContainsFunc(plugins, func(p *pluginCheck) bool { return p.config == nil || !says(p.config) })
+	}
+	rules := &schema.Config{
+		SecretIsBase64:   all(func(c *schema.Config) bool { return c.SecretIsBase64 }),
+		AllowWeakRSAKeys: all(func(c *schema.Config) bool { return c.AllowWeakRSAKeys }),
+	}
 	first := map[[2]string]*declarative.Node{}
 	for _, j := range c.state.JWTSecrets {
 		c.known(j.Node, []string{"id", "key", "secret", "algorithm", "rsa_public_key", "consumer", "tags", "created_at"})
@@ -162,11 +168,11 @@ func (c *checker) credentials(plugins []*pluginCheck) {
 		if j.Key == "" {
 			c.warn(j.Node, "key", "is missing: Kong generates one, which no token contains")
 		}
-		c.jwtKey(j, base64)
+		c.jwtKey(j, rules)
 	}
 }
 
-func (c *checker) jwtKey(j *declarative.JWTSecret, secretIsBase64 bool) {
+func (c *checker) jwtKey(j *declarative.JWTSecret, rules *schema.Config) {
 	algorithm := j.Field("algorithm").Text()
 	switch {
 	case j.Field("algorithm").IsNull():
@@ -186,19 +192,21 @@ func (c *checker) jwtKey(j *declarative.JWTSecret, secretIsBase64 bool) {
 	case key.IsNull():
 		c.fault(j.Node, field, "required field missing (algorithm %s)", algorithm)
 	default:
-		c.key(j.Node, field, secretIsBase64, &plugin.Credential{
+		c.key(j.Node, field, rules, &plugin.Credential{
 			Algorithm: algorithm, Secret: j.Field("secret").Text(), PublicKey: j.Field("rsa_public_key").Text(),
 		})
 	}
 }
 
 // key checks that a credential's key can be used, by the engine's own means.
-func (c *checker) key(n *declarative.Node, field string, secretIsBase64 bool, cr *plugin.Credential) {
-	switch weak, err := cr.CheckKey(secretIsBase64); {
+func (c *checker) key(n *declarative.Node, field string, rules *schema.Config, cr *plugin.Credential) {
+	switch weak, err := cr.CheckKey(rules); {
 	case err != nil:
 		c.fault(n, field, "%v", err)
-	case weak:
+	case weak && field == "secret":
 		c.warn(n, field, "shorter than the hash of %s (RFC 7518 section 3.2)", cr.Algorithm)
+	case weak:
+		c.warn(n, field, "RSA key of fewer than 2048 bits (RFC 7518 section 3.3)")
 	}
 }
 

@@ -202,8 +202,10 @@ func (p *pluginCheck) credential(n *declarative.Node) {
 	if !slices.Contains(schema.Algorithms(), algorithm) || key.Text() == "" || key.IsReference() || key.IsVariable() {
 		return // told by the table, or not known
 	}
-	base64 := p.list("secret_is_base64").Any() == true
-	p.key(n, field, base64, &plugin.Credential{Algorithm: algorithm, Secret: n.Field("secret").Text(), PublicKey: n.Field("public_key").Text()})
+	rules := &schema.Config{
+		SecretIsBase64: p.list("secret_is_base64").Any() == true, AllowWeakRSAKeys: p.list("allow_weak_rsa_keys").Any() == true,
+	}
+	p.key(n, field, rules, &plugin.Credential{Algorithm: algorithm, Secret: n.Field("secret").Text(), PublicKey: n.Field("public_key").Text()})
 }
 
 // engine has the plugin's own engine say what it cannot use.

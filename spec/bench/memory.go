@@ -13,7 +13,7 @@ import (
 // process weighs.
 func measureMemory(ctx context.Context, w *world, o options, out io.Writer) error {
 	const most = 1_000_000
-	p, err := start(ctx, o.plugin, []string{"-admin-url", w.admin.URL, "-cache-entries", fmt.Sprint(2 * most)})
+	p, err := start(ctx, o.plugin, []string{"-admin-url", w.admin.URL, "-cache-entries", fmt.Sprint(2 * most), "-cache-bytes", fmt.Sprint(4 << 30)})
 	if err != nil {
 		return err
 	}
