@@ -242,6 +242,10 @@ func (c *cache[T]) load(ctx context.Context, key string, stranger bool, load fun
 		}
 		defer done()
 	}
+	// Less than a request waits: one whose credential is known must learn of the
+	// failure in time to go on with it.
+	ctx, cancel := context.WithTimeout(ctx, c.wait-c.wait/8)
+	defer cancel()
 	return load(ctx, key)
 }
 
