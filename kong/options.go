@@ -127,7 +127,8 @@ func (o *Options) check(f *flag.FlagSet) error {
 		{"admin-rate", o.Source.Admin.Rate},
 		{"store-rate", o.Source.QueryRate},
 		{"credential-entries", o.Store.CredentialEntries},
-		{"cache-entries", o.Store.DecisionEntries}, {"dpop-proofs", o.Store.ProofEntries},
+		{"cache-entries", o.Store.DecisionEntries},
+		{"dpop-proofs", o.Store.ProofEntries},
 	} {
 		if n.value < 1 {
 			return fmt.Errorf("-%s: must be at least 1", n.name)

@@ -178,12 +178,12 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 // the anonymous consumer. One with a good token never does: a credential without
 // its consumer means that Kong has lost its database, which the PDK cannot tell.
 func (e *Engine) admitsGuest(no *Refusal) bool {
-	when := "invalid"
-	switch no.Reason {
-	case ReasonNoToken:
-		when = "missing"
-	case ReasonMissingConsumer:
+	if no.Reason == ReasonMissingConsumer {
 		return false
+	}
+	when := "invalid"
+	if no.Reason == ReasonNoToken {
+		when = "missing"
 	}
 	return e.c.Anonymous != "" && slices.Contains(e.c.AnonymousOn, when)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"kong-go-jwt/plugin/dpop"
 	"kong-go-jwt/schema"
 )
 
@@ -55,16 +56,26 @@ func metadata(c *schema.Config) ([]byte, error) {
 	if slices.Contains(c.URIParamNames, "access_token") { // RFC 6750 section 2.3
 		methods = append(methods, "query")
 	}
+	var algorithms []string
+	if c.DPoP != schema.BindingOff {
+		algorithms = dpop.Algorithms()
+	}
 	document, err := json.Marshal(struct {
 		Resource       string   `json:"resource"`
 		Servers        []string `json:"authorization_servers"`
 		Scopes         []string `json:"scopes_supported,omitempty"`
 		Methods        []string `json:"bearer_methods_supported"`
+		CertBound      bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+		DPoPBound      bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+		DPoPAlgorithms []string `json:"dpop_signing_alg_values_supported,omitempty"`
 		Name           string   `json:"resource_name,omitempty"`
 		Documentation  string   `json:"resource_documentation,omitempty"`
 		Policy         string   `json:"resource_policy_uri,omitempty"`
 		TermsOfService string   `json:"resource_tos_uri,omitempty"`
-	}{m.Resource, servers, scopes, methods, m.Name, m.Documentation, m.Policy, m.TermsOfService})
+	}{
+		m.Resource, servers, scopes, methods,
+		c.MTLSBinding == schema.BindingRequired, c.DPoP == schema.BindingRequired, algorithms, m.Name, m.Documentation, m.Policy, m.TermsOfService,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("resource metadata: %w", err)
 	}

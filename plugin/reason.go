@@ -47,7 +47,7 @@ const (
 	ReasonNoCertificate       Reason = "no_certificate"
 	ReasonInvalidCertificate  Reason = "invalid_certificate"
 	ReasonWrongCertificate    Reason = "wrong_certificate"
-	ReasonBearerOfBound       Reason = "bound_token_as_bearer"
+	ReasonBearerOfBound       Reason = "bound_token_as_bearer" //nolint:gosec // a reason
 	ReasonInvalidProof        Reason = "invalid_dpop_proof"
 	ReasonWrongProofKey       Reason = "wrong_dpop_key"
 	ReasonStaleProof          Reason = "stale_dpop_proof"

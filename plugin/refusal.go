@@ -90,6 +90,7 @@ func challenge(c *schema.Config, params ...string) string {
 		return dpopChallenge(all...)
 	case schema.BindingHonour: // either will do
 		return bearer + ", " + dpopChallenge(all...)
+	case schema.BindingOff:
 	}
 	return bearer
 }

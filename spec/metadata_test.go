@@ -46,6 +46,7 @@ func TestResourceMetadata(t *testing.T) {
 		})}),
 		"/root":  jwt(object{"resource_metadata": object{"resource": "https://api.example.com/", "authorization_servers": []any{"https://a"}}}),
 		"/plain": jwt(object{}),
+		"/bound": jwt(object{"dpop": "required", "mtls_binding": "required", "header_names": []any{"authorization"}, "resource_metadata": object{"resource": "https://a", "authorization_servers": []any{"https://b"}}}),
 	}, nil)
 	const known = `resource_metadata="https://api.example.com/.well-known/oauth-protected-resource/mcp"`
 	for name, tt := range map[string]struct {
@@ -70,6 +71,12 @@ func TestResourceMetadata(t *testing.T) {
 			`{"resource":"https://api.example.com/mcp","authorization_servers":["https://login.example.com"],"scopes_supported":["read"],` +
 				`"bearer_methods_supported":["header"],"resource_name":"Demo","resource_documentation":"https://api.example.com/docs",` +
 				`"resource_policy_uri":"https://api.example.com/policy","resource_tos_uri":"https://api.example.com/terms"}`,
+		},
+		"of bound tokens": {
+			"GET", "/bound/.well-known/oauth-protected-resource", "", 200, "",
+			`{"resource":"https://a","authorization_servers":["https://b"],"bearer_methods_supported":["header"],` +
+				`"tls_client_certificate_bound_access_tokens":true,"dpop_bound_access_tokens_required":true,` +
+				`"dpop_signing_alg_values_supported":["RS256","RS384","RS512","ES256","ES384","ES512","PS256","PS384","PS512","EdDSA","Ed25519"]}`,
 		},
 		"head":                    {"HEAD", "/mcp/.well-known/oauth-protected-resource", "", 200, "", ""},
 		"preflight":               {"OPTIONS", "/mcp/.well-known/oauth-protected-resource", "", 204, "", ""},
