@@ -107,6 +107,7 @@ func TestPackaging(t *testing.T) {
 
 // TestComposeFile: every path in it exists, and Kong shares the upstream's network.
 func TestComposeFile(t *testing.T) {
+	needsGateway(t)
 	t.Parallel()
 	var compose struct {
 		Services map[string]struct {
@@ -115,6 +116,7 @@ func TestComposeFile(t *testing.T) {
 			Build       struct{ Context string }
 			Command     []string
 			Ports       []string
+			Healthcheck struct{ Test []string }
 		}
 	}
 	if err := yaml.Unmarshal([]byte(readRoot(t, "kong/docker-compose.yml")), &compose); err != nil {
@@ -141,6 +143,10 @@ func TestComposeFile(t *testing.T) {
 	// Which is where kong.yml's service is.
 	if port := upstream.Command[len(upstream.Command)-1]; !strings.Contains(readRoot(t, "kong/kong.yml"), "url: http://127.0.0.1:"+port+"\n") {
 		t.Errorf("the upstream is at port %s, and kong.yml looks elsewhere", port)
+	}
+	_, socket := dumpOf(t, "go-jwt")
+	if check := []string{"CMD-SHELL", "kong health && test -S " + socket}; !slices.Equal(kong.Healthcheck.Test, check) {
+		t.Errorf("the health check is %q, want %q", kong.Healthcheck.Test, check)
 	}
 	if !slices.Contains(upstream.Ports, "8000:8000") {
 		t.Errorf("Kong's port is not published: %v", upstream.Ports)

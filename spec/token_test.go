@@ -62,3 +62,51 @@ func TestToken(t *testing.T) {
 		}
 	}
 }
+
+// TestTokenOfConfiguration: "go-jwt token -config" takes the credential from the file
+// that the gateway has.
+func TestTokenOfConfiguration(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	private, public := ecKey(t)
+	const secret = "c2VjcmV0IG9mIG1vcmUgdGhhbiB0aGlydHktdHdvIGJ5dGVz" // base64
+	route := func(name string, config object) object {
+		return object{"name": name, "paths": []any{"/" + name}, "plugins": jwt(config)}
+	}
+	config := object{
+		"_format_version": "3.0",
+		"services": []any{object{"name": "s", "url": upstream(t), "routes": []any{
+			route("claim", object{"key_claim_name": "client", "secret_is_base64": true}),
+			route("header", object{"key_claim_name": "kid", "credentials": []any{
+				object{"key": "in-kid", "consumer": "alice", "secret": secret, "algorithm": "HS384"},
+				object{"key": "in-vault", "consumer": "alice", "secret": "{vault://env/go-jwt-spec-secret}"},
+			}}),
+		}}},
+		"consumers": []any{object{"username": "alice", "jwt_secrets": []any{
+			object{"key": "first", "secret": secret}, object{"key": "by key", "algorithm": "ES256", "rsa_public_key": public},
+		}}},
+	}
+	g := startGateway(t, config)
+	for path, tests := range map[string][][]string{
+		"/claim":  {{"-credential", "first"}, {"-alg", "HS256", "-credential", "first"}, {"-key", private}, {"-key", private, "-credential", "by key"}},
+		"/header": {{}, {"-iss", "in-kid"}, {"-credential", "in-kid", "-ttl", "1m"}},
+	} {
+		for _, args := range tests {
+			out, errs, ok := command(t, "", append([]string{"token", "-config", g.configFile}, args...)...)
+			if a := g.send(t, "GET", path, bearer(strings.TrimSpace(out))); !ok || a.status != 200 {
+				t.Errorf("%s %v: %d %s %s", path, args, a.status, a.body, errs)
+			}
+		}
+	}
+	for want, args := range map[string][]string{
+		`no credential with a secret and the key "by key"`: {"-credential", "by key"},
+		"no credential with a secret for HS512":            {"-alg", "HS512"},
+		"which only Kong can resolve":                      {"-credential", "in-vault"},
+		"no credential with a public key":                  {"-key", private, "-credential", "first"},
+	} {
+		out, errs, ok := command(t, "", append([]string{"token", "-config", g.configFile}, args...)...)
+		if ok || out != "" || !strings.Contains(errs, want) || strings.Contains(errs, secret) {
+			t.Errorf("%v: %s%s", args, out, errs)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -21,9 +22,13 @@ import (
 
 const about = `Usage: go-jwt token -alg ES256 -key FILE [flags]
        go-jwt token -alg HS256 -secret-file FILE [flags]
+       go-jwt token -config kong.yml [-key FILE] [flags]
 
 Prints a token that is signed with a private key (PEM) or a secret, for trying a
-configuration. It has iat, nbf and exp beside the claims that are given.`
+configuration. It has iat, nbf and exp beside the claims that are given. With
+-config, the algorithm, the secret and the claim that selects the credential come
+from that file: of the credential with the key that -iss or -credential gives, or
+of the first one.`
 
 // Make is the command "go-jwt token". The token goes to out, and nothing else;
 // the error holds nothing of the key.
@@ -40,6 +45,8 @@ func Make(in io.Reader, out, errs io.Writer, args []string) error {
 		return func(s string) error { claims[claim] = s; return nil }
 	}
 	algorithm := f.String("alg", "HS256", "`algorithm`, one of "+strings.Join(schema.Algorithms(), ", "))
+	config := f.String("config", "", "declarative `file` to take a credential from")
+	credentialKey := f.String("credential", "", "with -config: `key` of the credential")
 	keyFile := f.String("key", "", "`file` with the private key, as PEM; - is standard input")
 	secretFile := f.String("secret-file", "", "`file` with the secret, without the newline at its end; - is standard input")
 	keyID := f.String("kid", "", "`id` of the key, for the token's header")
@@ -72,7 +79,27 @@ func Make(in io.Reader, out, errs io.Writer, args []string) error {
 	if _, given := claims["exp"]; !given {
 		claims["exp"] = now.Add(*ttl).Unix()
 	}
-	key, err := readKey(in, *algorithm, *keyFile, *secretFile)
+	var chosen *credential
+	if *config != "" {
+		asked := ""
+		f.Visit(func(f *flag.Flag) {
+			if f.Name == "alg" {
+				asked = *algorithm
+			}
+		})
+		iss, _ := claims["iss"].(string)
+		var err error
+		if chosen, err = findCredential(in, *config, cmp.Or(*credentialKey, iss), asked, *keyFile != ""); err != nil {
+			return fmt.Errorf("token: %w", err)
+		}
+		*algorithm = chosen.algorithm
+		if _, given := claims[chosen.claim]; chosen.claim == "kid" && !given {
+			*keyID = cmp.Or(*keyID, chosen.key)
+		} else if !given {
+			claims[chosen.claim] = chosen.key
+		}
+	}
+	key, err := readKey(in, chosen, *algorithm, *keyFile, *secretFile)
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
@@ -88,13 +115,16 @@ func Make(in io.Reader, out, errs io.Writer, args []string) error {
 	return err //nolint:wrapcheck // of a stream
 }
 
-// readKey returns what golang-jwt signs with.
-func readKey(in io.Reader, algorithm, keyFile, secretFile string) (any, error) {
+// readKey returns what golang-jwt signs with: the secret of c, if there is one and
+// no file is given instead.
+func readKey(in io.Reader, c *credential, algorithm, keyFile, secretFile string) (any, error) {
 	symmetric := strings.HasPrefix(algorithm, "HS")
 	file := keyFile
 	switch {
 	case jwt.GetSigningMethod(algorithm) == nil || algorithm == "none":
 		return nil, fmt.Errorf("-alg: unknown algorithm %q", algorithm)
+	case symmetric && c != nil && secretFile == "" && keyFile == "":
+		return c.bytes()
 	case symmetric && (secretFile == "" || keyFile != ""):
 		return nil, fmt.Errorf("%s needs -secret-file, and no -key", algorithm)
 	case !symmetric && (keyFile == "" || secretFile != ""):
