@@ -27,7 +27,11 @@ start Kong with
     KONG_PLUGINS=bundled,go-jwt KONG_PLUGINSERVER_NAMES=go-jwt
 
 To try it without Kong, run "make run" in its source. "go-jwt -help" lists the
-flags.`
+flags. Other commands, each with a -help of its own:
+
+    go-jwt check FILE…    finds mistakes in declarative files
+    go-jwt explain        tells why a token is accepted or refused
+    go-jwt token          makes a token to try a configuration with`
 
 func main() {
 	if err := run(); err != nil {

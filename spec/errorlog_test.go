@@ -4,8 +4,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -199,4 +202,34 @@ func smallRSA(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+// TestLogEntryOfTrace: what a logging plugin writes of a refused request tells the
+// request's id and trace beside go_jwt, and the error log the same id.
+func TestLogEntryOfTrace(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	file := filepath.Join(t.TempDir(), "entries")
+	g := withRoutes(t, map[string][]any{"/traced": append(
+		jwt(object{"log_serialize": true}), object{"name": "file-log", "config": object{"path": file}},
+	)}, nil)
+	if a := g.send(t, "GET", "/traced", bearer("x.y.z"), [2]string{"traceparent", trace}); a.status != 401 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	var entry struct {
+		GoJWT   object `json:"go_jwt"`
+		Request struct {
+			ID      string
+			Headers object
+		}
+	}
+	poll(t, patience, func() bool {
+		text, err := os.ReadFile(file)
+		return err == nil && json.Unmarshal(text, &entry) == nil
+	})
+	if entry.GoJWT["reason"] != "malformed_token" || entry.Request.ID == "" || entry.Request.Headers["traceparent"] != trace {
+		t.Errorf("%+v", entry)
+	}
+	poll(t, patience, func() bool { return strings.Contains(g.log.String(), `request_id: "`+entry.Request.ID+`"`) })
 }
