@@ -299,8 +299,8 @@ func TestLateAnswer(t *testing.T) {
 		"created, not":      {"", old, (*plugin.Store).Invalidate, accepted},
 		"turned, both told": {"new", old, func(s *plugin.Store) { s.InvalidateCredential("key"); s.Invalidate() }, accepted},
 	} {
-		for _, firstEnds := range []string{"first", "last"} {
-			t.Run(name+"/the old lookup ends "+firstEnds, func(t *testing.T) {
+		for _, ends := range []string{"first", "last", "before the next begins"} {
+			t.Run(name+"/the old lookup ends "+ends, func(t *testing.T) {
 				w := newWorld(t)
 				source := slow{w, make(chan chan struct{})}
 				w.lookUpIn(t, source, nil)
@@ -316,16 +316,23 @@ func TestLateAnswer(t *testing.T) {
 				letEarlier := <-source.begun
 				set(w, tt.after)
 				tt.tell(w.store)
-				later := decide()
-				letLater := <-source.begun
-				if firstEnds == "first" {
+				if ends == "before the next begins" {
 					close(letEarlier)
 					<-earlier
+				}
+				later := decide()
+				select {
+				case letLater := <-source.begun:
+					if ends == "first" {
+						close(letEarlier)
+						<-earlier
+					}
 					close(letLater)
 					expect(t, <-later, tt.want)
-				} else {
-					close(letLater)
-					expect(t, <-later, tt.want)
+				case out := <-later:
+					t.Fatalf("the old answer was remembered: %s", verdict(out))
+				}
+				if ends == "last" {
 					close(letEarlier)
 					<-earlier
 				}

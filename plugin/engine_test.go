@@ -26,10 +26,15 @@ func TestDecisionIsCached(t *testing.T) {
 
 func TestNoCacheWithoutTTL(t *testing.T) {
 	w := newWorld(t)
-	e := w.engine(t, `{"cache_ttl":0}`)
+	caches, e := w.engine(t, `{}`), w.engine(t, `{"cache_ttl":0}`)
 	token := w.token(`{"iss":"key"}`)
+	expect(t, w.decide(t, caches, token), accepted)
 	expect(t, w.decide(t, e, token), accepted)
 	expect(t, w.decide(t, e, token), accepted)
+	for i := range 3000 { // nor does it take the room of others, which is 1600
+		expect(t, w.decide(t, e, w.token(fmt.Sprintf(`{"iss":"key","n":%d}`, i))), accepted)
+	}
+	expect(t, w.decide(t, caches, token), cached)
 }
 
 func TestCachedDecisionEnds(t *testing.T) {
@@ -47,6 +52,9 @@ func TestCachedDecisionEnds(t *testing.T) {
 		},
 		"at exp": {
 			`{"claims_to_verify":["exp"]}`, fmt.Sprintf(`,"exp":%d`, start.Unix()+10), func(w *world) { w.pass(10 * time.Second) }, expired,
+		},
+		"not at nbf": {
+			`{"claims_to_verify":["nbf"]}`, fmt.Sprintf(`,"nbf":%d`, start.Unix()), func(*world) {}, cached,
 		},
 		"at an exp that is not verified": {
 			`{}`, fmt.Sprintf(`,"exp":%d`, start.Unix()+10), func(w *world) { w.pass(10 * time.Second) }, accepted,
@@ -100,6 +108,20 @@ func TestCachedDecisionEnds(t *testing.T) {
 			expect(t, w.decide(t, e, token), tt.want)
 		})
 	}
+}
+
+// The clock that exp is held against counts whole seconds, when a decision is made
+// and when it is remembered.
+func TestCachedDecisionEndsWithTheSecond(t *testing.T) {
+	w := newWorld(t)
+	w.pass(time.Second / 2)
+	e := w.engine(t, `{"claims_to_verify":["exp"]}`)
+	token := w.token(fmt.Sprintf(`{"iss":"key","exp":%d}`, start.Unix()+10))
+	expect(t, w.decide(t, e, token), accepted)
+	w.pass(10*time.Second - 501*time.Millisecond)
+	expect(t, w.decide(t, e, token), cached)
+	w.pass(time.Millisecond)
+	expect(t, w.decide(t, e, token), `401 {"exp":"token expired"}`)
 }
 
 // All tokens of a credential profit when it has been looked up again.

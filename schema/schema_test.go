@@ -128,6 +128,7 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		`{"credentials":[{"key":"k","consumer":"c","secret":"1"},{"key":"k","consumer":"c","secret":"2"},{"key":"k","consumer":"c","secret":"3"},{"key":"k","consumer":"c","secret":"4"},{"key":"k","consumer":"c","secret":"5"}]}`: "config.credentials[5].key: more than 4 credentials have the same key",
 		`{"issuers":[{"issuer":"a"}]}`:                                                               "config.issuers[1].issuer: must be an https URL, unless jwks_uri or jwks is set",
 		`{"issuers":[{"issuer":"https://a/#","credential_prefix_issuer":true}]}`:                     "config.issuers[1].issuer: must not hold a # (credential_prefix_issuer is set)",
+		`{"issuers":[{"issuer":"ftp://a"}]}`:                                                         "config.issuers[1].issuer: must be an https URL, unless jwks_uri or jwks is set",
 		`{"issuers":[{"issuer":"a","jwks_uri":"https://a","jwks":"{}"}]}`:                            "config.issuers[1].jwks: jwks_uri is set too",
 		`{"issuers":[{"issuer":"https://a/{tenant}"}]}`:                                              "config.issuers[1].tenants: tenants and {tenant} in issuer need each other",
 		`{"issuers":[{"issuer":"https://a","tenants":["t"]}]}`:                                       "config.issuers[1].tenants: tenants and {tenant} in issuer need each other",
@@ -176,6 +177,15 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 func TestParseTakesMaximumExpirationAlone(t *testing.T) {
 	if _, fault := parse(t, `{"maximum_expiration":60}`); fault != "" {
 		t.Error(fault)
+	}
+}
+
+// A name that is an address tells where the keys are, over http too.
+func TestParseTakesIssuersByAddress(t *testing.T) {
+	for _, issuer := range []string{"https://a", "http://a"} {
+		if _, fault := parse(t, `{"issuers":[{"issuer":"`+issuer+`"}]}`); fault != "" {
+			t.Errorf("%s: %s", issuer, fault)
+		}
 	}
 }
 

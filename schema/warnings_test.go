@@ -14,6 +14,7 @@ func TestWarnings(t *testing.T) {
 		`{}`:                           "config.claims_to_verify: does not contain exp: tokens never expire",
 		`{"claims_to_verify":["nbf"]}`: "config.claims_to_verify: does not contain exp: tokens never expire",
 		`{"maximum_expiration":60}`:    "config.maximum_expiration: exp is not in claims_to_verify: tokens that have expired are accepted",
+		`{"claims_to_verify":["exp"],"cookie_names":["c"],"header_names":[]}`:                                                            "",
 		`{"claims_to_verify":["exp"],"uri_param_names":[],"header_names":[]}`:                                                            "config.header_names: no token can be found: uri_param_names and cookie_names are empty too",
 		`{"claims_to_verify":["exp"],"certificate_header_name":"C","certificate_header_format":"url_encoded","trusted_proxies":["::1"]}`: "config.certificate_header_name: has no effect while mtls_binding is off",
 		`{"claims_to_verify":["exp"],"log_claims":[["sub"]]}`:                                                                            "config.log_claims: nothing is logged without log_serialize",

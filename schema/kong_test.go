@@ -1,0 +1,70 @@
+package schema_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"kong-go-jwt/schema"
+)
+
+// A field of each kind, as Kong is told of it: with all that constrains it, and
+// nothing more.
+func TestKongIsToldOfFields(t *testing.T) {
+	text, err := json.Marshal(schema.Kong())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told struct {
+		Fields []struct {
+			Config struct{ Fields []map[string]any }
+		}
+	}
+	if err := json.Unmarshal(text, &told); err != nil {
+		t.Fatal(err)
+	}
+	fields := map[string]any{}
+	for _, f := range told.Fields {
+		for _, option := range f.Config.Fields {
+			for name, field := range option {
+				fields[name] = undescribed(field)
+			}
+		}
+	}
+	for name, want := range map[string]string{
+		"realm":        `{"type":"string"}`,
+		"mtls_binding": `{"default":"off","one_of":["off","honour","required"],"required":true,"type":"string"}`,
+		"cache_ttl":    `{"between":[0,3600],"default":300,"required":true,"type":"number"}`,
+		"scopes_claim": `{"default":["scope"],"elements":{"type":"string"},"len_min":1,"type":"array"}`,
+		"claims_to_headers": `{"elements":{"fields":[` +
+			`{"header":{"match":"^[%w!#$%%&'*+.^_` + "`" + `|~-]+$","required":true,"type":"string"}},` +
+			`{"claim":{"elements":{"type":"string"},"len_min":1,"required":true,"type":"array"}},` +
+			`{"values":{"default":"comma","one_of":["comma","repeat"],"type":"string"}}],"type":"record"},"type":"array"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var as any
+			if err := json.Unmarshal([]byte(want), &as); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := fmt.Sprint(fields[name]), fmt.Sprint(as); got != want {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}
+
+// undescribed returns v without the descriptions in it.
+func undescribed(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "description")
+		for name := range v {
+			v[name] = undescribed(v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = undescribed(v[i])
+		}
+	}
+	return v
+}
