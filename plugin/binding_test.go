@@ -122,6 +122,7 @@ func TestCertificateHeader(t *testing.T) {
 		"base64":                         {"base64_encoded", "10.1.2.3", plain, "", accepted},
 		"base64 of PEM":                  {"base64_encoded", "10.1.2.3", base64.StdEncoding.EncodeToString([]byte(pemOf(der))), "", accepted},
 		"base64 between colons":          {"base64_encoded", "10.1.2.3", ":" + plain + ":", "", accepted},
+		"a colon":                        {"base64_encoded", "10.1.2.3", ":", "", unreadable},
 		"escaped, spaces as %20":         {"url_encoded", "192.0.2.1", strings.ReplaceAll(escaped, "+", "%20"), "", accepted},
 		"escaped, base64 as it is":       {"url_encoded", "192.0.2.1", strings.NewReplacer(" ", "%20", "\n", "%0A").Replace(pemOf(der)), "", accepted},
 		"by IPv6":                        {"base64_encoded", "2001:db8::5", plain, "", accepted},

@@ -298,6 +298,7 @@ func TestRegisteredClaims(t *testing.T) {
 	for name, tt := range map[string]struct{ config, claims, want string }{
 		"exp ahead":              {`{"claims_to_verify":["exp"]}`, fmt.Sprintf(`"exp":%d`, now+1), accepted},
 		"exp now":                {`{"claims_to_verify":["exp"]}`, fmt.Sprintf(`"exp":%d`, now), `401 {"exp":"token expired"}`},
+		"exp zero":               {`{"claims_to_verify":["exp"]}`, `"exp":0`, `401 {"exp":"token expired"}`},
 		"exp far beyond a float": {`{"claims_to_verify":["exp"]}`, `"exp":1e999`, accepted},
 		"exp far below a float":  {`{"claims_to_verify":["exp"]}`, `"exp":-1e999`, `401 {"exp":"token expired"}`},
 		"exp too far":            {`{"claims_to_verify":["exp"],"maximum_expiration":60}`, fmt.Sprintf(`"exp":%d`, now+61), `401 {"exp":"exceeds maximum allowed expiration"}`},
@@ -355,8 +356,9 @@ func TestDisguised(t *testing.T) {
 		"x_token":                 false,
 		"x-user":                  true, // of a header that is configured with underscores
 		"x_user":                  false,
+		"a_z":                     true, // each end of the alphabet
 	} {
-		if got := plugin.Disguised(name, append(plugin.IdentityHeaders(), "X_User")); got != want {
+		if got := plugin.Disguised(name, append(plugin.IdentityHeaders(), "X_User", "A-Z")); got != want {
 			t.Errorf("Disguised(%q) = %v", name, got)
 		}
 	}

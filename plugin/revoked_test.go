@@ -2,8 +2,10 @@ package plugin_test
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/schema"
@@ -89,6 +91,33 @@ func TestUnknownRevocationsMustBeWaitedFor(t *testing.T) {
 	w.lists.revoke("")
 	if _, decided := e.DecideNow(r); decided {
 		t.Error("decided without knowing what is revoked")
+	}
+}
+
+// A configuration that asks for revoked tokens is refused where nobody tells them.
+func TestNobodyTellsRevokedTokens(t *testing.T) {
+	store := plugin.NewStore(plugin.Options{
+		Now: time.Now, Log: slog.New(slog.DiscardHandler), Encode: func(*plugin.Grant) plugin.Answer { return plugin.Answer{} },
+	})
+	t.Cleanup(store.Close)
+	for config, want := range map[string]string{
+		`{}`:                        "",
+		`{"revoked":[{"jti":"1"}]}`: "config.revoked: revoked tokens cannot be told here",
+		`{"revocations":[{"url":"https://lists"}]}`: "config.revocations: revoked tokens cannot be told here",
+	} {
+		c, err := schema.Parse([]byte(config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if e, err := store.NewEngine(c); err != nil {
+			got = err.Error()
+		} else {
+			e.Close()
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", config, got, want)
+		}
 	}
 }
 

@@ -69,6 +69,7 @@ func TestParseToken(t *testing.T) {
 		"high surrogate alone":        {with(hs, `{"x":"\ud83d"}`), json},
 		"high surrogate and letter":   {with(hs, `{"x":"\ud83d\u0041"}`), json},
 		"low surrogate alone":         {with(hs, `{"x":"\ude00"}`), json},
+		"two low surrogates":          {with(hs, `{"x":"\udc00\udc00"}`), json},
 		"backslash, then u":           {with(hs, `{"x":"\\ud83d"}`), ok},
 		"deep enough":                 {with(hs, `{"x":`+strings.Repeat("[", 999)+strings.Repeat("]", 999)+`}`), ok},
 		"too deep":                    {with(hs, `{"x":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+`}`), json},

@@ -37,6 +37,7 @@ func TestFrames(t *testing.T) {
 		"half a frame":     {"\x04\x00\x00\x00abc", 0, io.ErrUnexpectedEOF},
 		"only a length":    {"\x04\x00\x00\x00", 0, io.ErrUnexpectedEOF},
 		"4 GiB":            {"\xff\xff\xff\xffabc", 0, wire.ErrFrameTooLong},
+		"just not":         {"\x00\x00\x00\x01abc", 0, io.ErrUnexpectedEOF},
 		"just too long":    {"\x01\x00\x00\x01abc", 0, wire.ErrFrameTooLong},
 		"one, then a half": {"\x01\x00\x00\x00a\x01", 1, io.ErrUnexpectedEOF},
 	} {
