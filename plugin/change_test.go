@@ -205,9 +205,13 @@ func TestUntoldChanges(t *testing.T) {
 	expect(t, w.decide(t, e, known), cached)
 	expect(t, w.decide(t, e, unknown), no)
 	count(2, "not told, shortly after")
-	w.change(func() { delete(w.credentials, "key") })
+	w.change(func() {
+		delete(w.credentials, "key")
+		w.credentials["new"] = &plugin.Credential{ID: "c2", Key: "new", Algorithm: "HS256", Secret: "s", ConsumerID: "id-1"}
+	})
 	w.pass(1000 * time.Millisecond)
 	expect(t, w.decide(t, e, known), no)
+	expect(t, w.decide(t, e, unknown), "accepted id-1 alice new")
 }
 
 // While changes are not told, a credential in use is looked up ahead of need, too.
@@ -218,10 +222,10 @@ func TestUntoldCredentialIsRefreshedAhead(t *testing.T) {
 	token := w.token(`{"iss":"key"}`)
 	w.store.TrustUntil(w.now())
 	expect(t, w.decide(t, e, token), accepted)
-	w.pass(1100 * time.Millisecond)
+	w.pass(time.Second)
 	expect(t, w.decide(t, e, token), cached)
 	within(t, "looked up again", func() bool { lookups, loads := w.counts(); return lookups == 2 && loads == 2 })
-	w.pass(1000 * time.Millisecond)
+	w.pass(1100 * time.Millisecond)
 	expect(t, w.decide(t, e, token), cached)
 }
 
@@ -269,6 +273,19 @@ func (s slow) Credential(ctx context.Context, key string) (*plugin.Credential, e
 	s.begun <- let
 	<-let
 	return c, err
+}
+
+// Nothing is kept of a lookup that has ended, whatever it found.
+func TestEndedLookupsAreForgotten(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(t, `{}`)
+	w.decide(t, e, w.token(`{"iss":"key"}`))
+	w.decide(t, e, sign(`{"alg":"HS256"}`, `{"iss":"unknown"}`, "s"))
+	w.change(func() { w.down = true })
+	w.decide(t, e, sign(`{"alg":"HS256"}`, `{"iss":"another"}`, "s"))
+	if n := plugin.Looking(w.store); n != 0 {
+		t.Errorf("%d keys are said to be looked up", n)
+	}
 }
 
 // The answer of a lookup that began before a change is nobody's who asks after

@@ -76,3 +76,10 @@ func TakeApart(jws string) (header map[string]any, signed, signature []byte, ok 
 	header, ok4 := value.(map[string]any)
 	return header, []byte(parts[0] + "." + parts[1]), signature, ok1 && ok2 && ok3 && ok4
 }
+
+// Looking is how many keys of credentials s is looking up.
+func Looking(s *Store) int {
+	s.credentials.results.Lock()
+	defer s.credentials.results.Unlock()
+	return len(s.credentials.looking)
+}

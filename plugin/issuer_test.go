@@ -86,6 +86,7 @@ func TestIssuer(t *testing.T) {
 		"nbf ahead":                    {``, kid, alice + fmt.Sprintf(`,"nbf":%d`, start.Unix()+1), `401 {"nbf":"token not valid yet"}`},
 		"nbf of text":                  {``, kid, alice + `,"nbf":"now"`, `401 {"nbf":"must be a number"}`},
 		"iat ahead":                    {``, kid, alice + fmt.Sprintf(`,"iat":%d`, start.Unix()+1), `401 {"iat":"token issued in the future"}`},
+		"iat now":                      {``, kid, alice + fmt.Sprintf(`,"iat":%d`, start.Unix()), "accepted id-1 alice alice"},
 		"iat is no number":             {``, kid, alice + `,"iat":"now"`, `401 {"iat":"must be a number"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -322,6 +323,22 @@ func TestConsumerMadeLater(t *testing.T) {
 	w.consumers["bob"] = &plugin.Consumer{ID: "id-9", Username: "bob"}
 	w.store.Invalidate()
 	expect(t, w.decide(t, e, token), "accepted id-9 bob bob")
+}
+
+// What is refused, and let in as nobody, goes on without its token too.
+func TestHideCredentialsOfAnonymous(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(t, `{"hide_credentials":true,"anonymous":"guest","run_on_preflight":false}`)
+	r := &plugin.Request{Method: []byte("GET"), Headers: [][]byte{[]byte("Bearer x")}}
+	out := e.Decide(t.Context(), r, w)
+	expect(t, out, anonymous)
+	if out.Hidden == nil || fmt.Sprint(out.Hidden.Headers) != fmt.Sprint([]plugin.Header{{Name: "authorization"}}) {
+		t.Errorf("hidden: %v", out.Hidden)
+	}
+	r.Method = []byte("OPTIONS")
+	if out = e.Decide(t.Context(), r, w); out.Hidden != nil {
+		t.Errorf("of a preflight request, hidden: %v", out.Hidden)
+	}
 }
 
 func TestHideCredentials(t *testing.T) {

@@ -94,15 +94,16 @@ func TestUnknownRevocationsMustBeWaitedFor(t *testing.T) {
 	}
 }
 
-// A configuration that asks for revoked tokens is refused where nobody tells them.
-func TestNobodyTellsRevokedTokens(t *testing.T) {
+// A configuration is refused that asks for what the store has nobody to ask for.
+func TestNobodyToAsk(t *testing.T) {
 	store := plugin.NewStore(plugin.Options{
 		Now: time.Now, Log: slog.New(slog.DiscardHandler), Encode: func(*plugin.Grant) plugin.Answer { return plugin.Answer{} },
 	})
 	t.Cleanup(store.Close)
 	for config, want := range map[string]string{
-		`{}`:                        "",
-		`{"revoked":[{"jti":"1"}]}`: "config.revoked: revoked tokens cannot be told here",
+		`{}`:                                     "",
+		`{"revoked":[{"jti":"1"}]}`:              "config.revoked: revoked tokens cannot be told here",
+		`{"issuers":[{"issuer":"https://idp"}]}`: "config.issuers: published keys cannot be fetched here",
 		`{"revocations":[{"url":"https://lists"}]}`: "config.revocations: revoked tokens cannot be told here",
 	} {
 		c, err := schema.Parse([]byte(config))

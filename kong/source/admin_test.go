@@ -305,6 +305,56 @@ func TestAnotherKey(t *testing.T) {
 	}
 }
 
+// Keys that nginx refuses, or that make the path another one, are nobody's, and are not asked for.
+func TestKeysThatAreNotAskedFor(t *testing.T) {
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		if r.URL.Path == "/status" {
+			fmt.Fprint(w, `{"server":{},"memory":{}}`)
+			return
+		}
+		asked.Add(1)
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"message":"Not found"}`)
+	}))
+	defer server.Close()
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: 5 * time.Second, AtOnce: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const longest = 7 << 10
+	for key, want := range map[string]int64{
+		"x": 1, "../x": 1, "x/../../y": 1, "a/b/../../..": 1, ".x": 1, "..x/../..": 1, strings.Repeat("k", longest): 1,
+		".": 0, "..": 0, "../..": 0, "../../x": 0, "x/../../..": 0, "./../..": 0, "//../..": 0,
+		"x\x00": 0, strings.Repeat("k", longest+1): 0, strings.Repeat("/", longest/3+1): 0,
+	} {
+		asked.Store(0)
+		if got, err := c.Credential(t.Context(), key); got != nil || err != nil || asked.Load() != want {
+			t.Errorf("%.20q: %v, %v, asked for %d times, want %d", key, got, err, asked.Load(), want)
+		}
+	}
+	for id, want := range map[string]int64{"x": 1, strings.Repeat("k", longest): 1, strings.Repeat("k", longest+1): 0, "x\x00": 0} {
+		asked.Store(0)
+		if got, err := c.ConsumerByCustomID(t.Context(), id); got != nil || err != nil || asked.Load() != want {
+			t.Errorf("custom_id %.20q: %v, %v, asked for %d times, want %d", id, got, err, asked.Load(), want)
+		}
+	}
+}
+
+func TestAdminURL(t *testing.T) {
+	for url, good := range map[string]bool{
+		"http://127.0.0.1:8001": true, "https://kong": true, "ftp://kong": false, "http://": false, "kong:8001": false, "http://%": false,
+	} {
+		if _, err := source.NewAdmin(source.AdminOptions{URL: url}); (err == nil) != good {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	if _, err := source.NewAdmin(source.AdminOptions{URL: "http://kong", TokenFile: t.TempDir() + "/none"}); err == nil {
+		t.Error("a token file that is not there was taken")
+	}
+}
+
 // A redirect is not followed: the token would go elsewhere.
 func TestRedirectIsNotFollowed(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

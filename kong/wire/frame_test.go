@@ -73,6 +73,54 @@ func TestFramesAreNotOverwritten(t *testing.T) {
 	}
 }
 
+// What a Reader knows of frames before it hands them out.
+func TestReaderKnowsWhatHasArrived(t *testing.T) {
+	const one = "\x01\x00\x00\x00a"
+	for name, tt := range map[string]struct {
+		in       string
+		has      int // frames
+		tooLong  bool
+		partial  bool
+		withNext bool // after one was handed out
+	}{
+		"nothing":           {"", 0, false, false, false},
+		"half a length":     {one[:3], 0, false, true, false},
+		"a length":          {one[:4], 0, false, true, false},
+		"an empty frame":    {"\x00\x00\x00\x00", 1, false, false, false},
+		"a frame":           {one, 1, false, false, false},
+		"a frame and more":  {one + one[:1], 1, false, true, false},
+		"two frames":        {one + one, 2, false, false, false},
+		"one of two":        {one + one, 1, false, false, true},
+		"none of one":       {one, 0, false, false, true},
+		"the longest, half": {"\x00\x00\x00\x01a", 0, false, true, false},
+		"one too long":      {"\x01\x00\x00\x01a", 0, true, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := wire.Reader{R: strings.NewReader(tt.in)}
+			if err := in.Fill(1); err != nil && tt.in != "" {
+				t.Fatal(err)
+			}
+			if tt.withNext {
+				if _, err := in.Next(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if has, err := in.Has(tt.has); !has || err != nil {
+				t.Errorf("has %d frames: %v, %v", tt.has, has, err)
+			}
+			if has, err := in.Has(tt.has + 1); has || errors.Is(err, wire.ErrFrameTooLong) != tt.tooLong {
+				t.Errorf("has %d frames: %v, %v", tt.has+1, has, err)
+			}
+			if got := in.Partial(); got != tt.partial {
+				t.Errorf("a part of one: %v", got)
+			}
+			if got, want := in.Empty(), tt.has == 0 && !tt.partial; got != want {
+				t.Errorf("empty: %v, want %v", got, want)
+			}
+		})
+	}
+}
+
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x01\x00\x00\x00a\x00\x00\x00\x00\x02\x00\x00\x00bc"), true)
 	f.Add([]byte("\xff\xff\xff\xff"), false)

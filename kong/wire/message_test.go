@@ -138,6 +138,34 @@ func TestMessagesOfRealKong(t *testing.T) {
 	}
 }
 
+func TestJoin(t *testing.T) {
+	for want, values := range map[string][][]byte{"": nil, "a": {[]byte("a")}, "a, b": {[]byte("a"), []byte("b")}} {
+		h := wire.Header{Values: values}
+		if got := string(h.Join(", ")); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A Consumer is written as go-pdk's type is.
+func TestAppendConsumer(t *testing.T) {
+	for _, want := range []*pb.Consumer{
+		{Id: "i"},
+		{Id: "i", CreatedAt: 5},
+		{Id: "i", Username: "u"},
+		{Id: "i", CustomId: "c"},
+		{Id: "i", CreatedAt: 5, Username: "u", CustomId: "c", Tags: []string{"a", "b"}},
+	} {
+		text, err := proto.MarshalOptions{Deterministic: true}.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := wire.AppendConsumer(nil, want); !bytes.Equal(got, text) {
+			t.Errorf("%v: got %x, want %x", want, got, text)
+		}
+	}
+}
+
 func FuzzMessages(f *testing.F) {
 	for _, tr := range traces(f) {
 		for _, frame := range tr.frames(f) {
