@@ -453,7 +453,7 @@ func wholeDocument(block string) (text string, isKong bool) {
 		return head + "plugins:\n" + block, true
 	case "config":
 		return head + "plugins:\n- name: go-jwt\n  " + strings.ReplaceAll(block, "\n", "\n  ") + "\n" + consumers, true
-	case "apiVersion", "http_filters", "Layers", "gateway", "proxy", "image", "repos", "name", "on", "rules", "groups", "x-kong-image":
+	case "apiVersion", "readinessProbe", "http_filters", "Layers", "healthcheck", "gateway", "proxy", "image", "repos", "name", "on", "rules", "groups", "x-kong-image":
 		return "", false // of Kubernetes, Envoy, CloudFormation, Compose, pre-commit, Prometheus
 	}
 	return head + "plugins:\n- name: go-jwt\n  config:\n    " + strings.ReplaceAll(block, "\n", "\n    ") + "\n" + consumers, true
