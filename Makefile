@@ -35,13 +35,14 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-bench: build $(if $(BASE),bin/base/go-jwt) ## measure the engine, and events over the socket, beside a plain go-pdk plugin and BASE, an earlier binary or commit
+bench: build $(if $(BASE),bin/base/go-jwt) ## measure the engine, and events over the socket, beside a plain go-pdk plugin, a C program that decides nothing, and BASE, an earlier binary or commit
 	$(BUILD) -o bin/baseline ./spec/baseline
 	$(BUILD) -o bin/bench ./spec/bench
 	go test -run '^$$' -bench . -benchtime 1s ./plugin
-	bin/bench -plugin bin/go-jwt -plain bin/baseline $(if $(BASE),-base bin/base/go-jwt)
-	bin/bench -plugin bin/go-jwt -plain bin/baseline $(if $(BASE),-base bin/base/go-jwt) -paced
-	bin/bench -plugin bin/go-jwt -memory
+	$(CC) -O2 -o bin/floor spec/bench/floor/floor.c
+	bin/bench -plugin bin/go-jwt -plain bin/baseline -floor bin/floor $(if $(BASE),-base bin/base/go-jwt)
+	bin/bench -plugin bin/go-jwt -plain bin/baseline -floor bin/floor $(if $(BASE),-base bin/base/go-jwt) -paced
+	bin/bench -plugin bin/go-jwt -memory $(if $(BASE),-base bin/base/go-jwt)
 
 .PHONY: bin/base/go-jwt
 bin/base/go-jwt:

@@ -13,6 +13,7 @@ type line struct {
 	connections int
 	token       string
 	plain       bool // the plain go-pdk plugin is measured too
+	floor       bool // and so is floor.c
 	refused     bool
 	bundled     time.Duration // what a request costs Kong with the bundled plugin; 0: not told
 	baseConfig  string        // of the binary to compare with, where it knows less
@@ -20,7 +21,7 @@ type line struct {
 
 func (w *world) lines() ([]line, error) {
 	tokens := map[string]string{}
-	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA"} {
+	for _, algorithm := range []string{"HS256", "RS256", "ES256", "EdDSA", "ES384", "ES512"} {
 		var err error
 		if tokens[algorithm], err = w.token(algorithm, 1); err != nil {
 			return nil, err
@@ -31,7 +32,7 @@ func (w *world) lines() ([]line, error) {
 	const claim = `{"claims_to_headers":[{"header":"X-User","claim":["sub"]}]}`
 	lines := []line{}
 	for _, n := range []int{1, 16, 64} {
-		lines = append(lines, line{name: "HS256", connections: n, token: hs, plain: true, bundled: bundledHS})
+		lines = append(lines, line{name: "HS256", connections: n, token: hs, plain: true, floor: true, bundled: bundledHS})
 	}
 	lines = append(lines,
 		line{name: "HS256, no include", include: "-", connections: 16, token: hs, bundled: bundledHS},
@@ -44,6 +45,9 @@ func (w *world) lines() ([]line, error) {
 		lines = append(lines,
 			line{name: algorithm, connections: 16, token: tokens[algorithm], plain: true},
 			line{name: algorithm + ", cache_ttl 0", config: `{"cache_ttl":0}`, connections: 16, token: tokens[algorithm]})
+	}
+	for _, algorithm := range []string{"ES384", "ES512"} {
+		lines = append(lines, line{name: algorithm + ", cache_ttl 0", config: `{"cache_ttl":0}`, connections: 16, token: tokens[algorithm]})
 	}
 	return lines, nil
 }

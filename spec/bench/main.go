@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&o.plugin, "plugin", "", "the go-jwt `binary`")
 	flag.StringVar(&o.base, "base", "", "an earlier go-jwt `binary` to compare with; empty: none")
 	flag.StringVar(&o.plain, "plain", "", "a plain go-pdk plugin's `binary` to compare with; empty: none")
+	flag.StringVar(&o.floor, "floor", "", "floor.c's `binary`, which only reads and writes, to compare with; empty: none")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each line is measured")
 	flag.DurationVar(&o.warmUp, "warm-up", 2*time.Second, "how long it runs before")
 	flag.BoolVar(&o.memory, "memory", false, "measure memory with many distinct tokens instead")
@@ -42,10 +43,10 @@ func main() {
 }
 
 type options struct {
-	plugin, base, plain string
-	duration, warmUp    time.Duration
-	memory, paced       bool
-	only                string
+	plugin, base, plain, floor string
+	duration, warmUp           time.Duration
+	memory, paced              bool
+	only                       string
 }
 
 func run(ctx context.Context, o options) error {

@@ -66,6 +66,9 @@ func (l *line) subjects(ctx context.Context, o options) ([]*subject, error) {
 	if o.plain != "" && l.plain {
 		all = append(all, &subject{name: l.name + ", plain go-pdk", binary: o.plain, request: newPDK(l.token, "")})
 	}
+	if o.floor != "" && l.floor {
+		all = append(all, &subject{name: l.name + ", floor", binary: o.floor, request: newPDK(l.token, "")})
+	}
 	return all, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	_ "crypto/sha512" // for crypto.Hash
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -40,15 +41,17 @@ func newWorld() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
 	_, edKey, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	for name, key := range map[string]crypto.Signer{"RS256": rsaKey, "ES256": ecKey, "EdDSA": edKey} {
+	keys := map[string]crypto.Signer{"RS256": rsaKey, "EdDSA": edKey}
+	for name, curve := range map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()} {
+		if keys[name], err = ecdsa.GenerateKey(curve, rand.Reader); err != nil {
+			return nil, err
+		}
+	}
+	for name, key := range keys {
 		der, err := x509.MarshalPKIXPublicKey(key.Public())
 		if err != nil {
 			return nil, err
@@ -87,7 +90,11 @@ func (w *world) token(key string, n int) (string, error) {
 	algorithm, _, _ := strings.Cut(key, "-")
 	signed := b64(fmt.Appendf(nil, `{"alg":%q,"typ":"JWT"}`, algorithm)) + "." +
 		b64(fmt.Appendf(nil, `{"iss":%q,"sub":"user-%d","exp":%d}`, key, n, time.Now().Add(24*time.Hour).Unix()))
-	digest := sha256.Sum256([]byte(signed))
+	digest := func(h crypto.Hash) []byte {
+		sum := h.New()
+		sum.Write([]byte(signed))
+		return sum.Sum(nil)
+	}
 	var signature []byte
 	var err error
 	switch k := w.keys[algorithm].(type) {
@@ -96,11 +103,12 @@ func (w *world) token(key string, n int) (string, error) {
 		mac.Write([]byte(signed))
 		signature = mac.Sum(nil)
 	case *rsa.PrivateKey:
-		signature, err = rsa.SignPKCS1v15(rand.Reader, k, crypto.SHA256, digest[:])
+		signature, err = rsa.SignPKCS1v15(rand.Reader, k, crypto.SHA256, digest(crypto.SHA256))
 	case *ecdsa.PrivateKey:
-		r, s, e := ecdsa.Sign(rand.Reader, k, digest[:])
+		h := map[string]crypto.Hash{"ES256": crypto.SHA256, "ES384": crypto.SHA384, "ES512": crypto.SHA512}[algorithm]
+		r, s, e := ecdsa.Sign(rand.Reader, k, digest(h))
 		if err = e; err == nil {
-			const size = 32
+			size := (k.Params().BitSize + 7) / 8
 			signature = append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
 		}
 	case ed25519.PrivateKey:
