@@ -17,7 +17,7 @@ import (
 func supported() []string {
 	return []string{
 		"uri_param_names", "cookie_names", "header_names",
-		"key_claim_name", "secret_is_base64", "credentials", "issuers",
+		"key_claim_name", "secret_is_base64", "credentials", "allow_weak_rsa_keys", "issuers",
 		"claims_to_verify", "maximum_expiration", "leeway",
 		"audience_required", "issuers_allowed", "scopes_required", "scopes_claim", "claims_required", "claims_forbidden", "revoked",
 		"claims_to_headers", "cache_ttl", "realm", "shadow", "log_serialize", "log_claims",
@@ -33,6 +33,8 @@ func instead() map[string]string {
 		"run_on_preflight": "give OPTIONS no authorizer; a cached answer would let other methods through",
 		"guard_headers":    "no identity headers are set",
 		"revocations":      "a process that is stopped between calls can fetch no lists; see revoked",
+		"mtls_binding":     "API Gateway caches an answer by the token alone, whatever the client's certificate",
+		"dpop":             "API Gateway caches an answer by the token, and a proof is good for one request",
 	}
 }
 
