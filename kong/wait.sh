@@ -1,9 +1,9 @@
 #!/bin/sh
-# Waits until Kong's routes are served: wait.sh [URL [SECONDS]]
+# Waits until Kong and the plugin answer: wait.sh [URL [SECONDS]]
 #
-# Kong starts the plugin server after itself, and answers 500 until that is up.
-# This asks for URL, a route with the plugin, once a second until there is an answer
-# below 500 (without a token it is 401), and gives up after SECONDS.
+# Kong starts the plugin after itself, and answers 500 until the plugin is ready. This
+# script requests URL, a route with the plugin, once a second until the status is below
+# 500 (401, since it sends no token). It gives up after SECONDS.
 set -eu
 
 url=${1:-http://127.0.0.1:8000/private}
@@ -18,7 +18,7 @@ while :; do
         ;;
     esac
     if [ "$left" -le 0 ]; then
-        echo "$url does not answer, or with $status" >&2
+        echo "$url is not ready: the last status was $status (000: no answer)" >&2
         exit 1
     fi
     left=$((left - 1))
