@@ -73,12 +73,11 @@ func (f *Field) defaultText() string {
 
 func (f *Field) meaning() string {
 	text := f.Description
-	oneOf := f.OneOf
-	if f.Elements != nil {
-		oneOf = f.Elements.OneOf
+	if f.OneOf != nil {
+		text += " One of `" + strings.Join(f.OneOf, "`, `") + "`."
 	}
-	if oneOf != nil {
-		text += " One of `" + strings.Join(oneOf, "`, `") + "`."
+	if f.Elements != nil && f.Elements.OneOf != nil {
+		text += " Any of `" + strings.Join(f.Elements.OneOf, "`, `") + "`."
 	}
 	if f.Between != nil {
 		text += fmt.Sprintf(" Between %.0f and %.0f.", f.Between.Min, f.Between.Max)

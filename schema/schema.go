@@ -63,15 +63,15 @@ type Group struct{ Name, Title, About string }
 // Groups are all groups, in the order in which they are documented.
 func Groups() []Group {
 	return []Group{
-		{"bundled", "Options of the bundled plugin", "Where tokens are looked for, how their credential is found, and what is verified. Names, types, defaults and meaning are those of Kong's jwt plugin."},
-		{"credentials", "Credentials in the configuration", "For callers who are kept beside the plugin instead of in jwt_secrets."},
-		{"issuers", "Identity providers", "For tokens of Keycloak, Auth0, Entra ID and others that publish their keys."},
-		{"claims", "What a token must hold", "For services that ask for an audience, scopes, or values of claims."},
-		{"revocation", "Revoked tokens", "For those who must be able to turn away a token before it expires."},
-		{"bound", "Tokens bound to their client", "For those who want a stolen token to be worth nothing: it is good only together with a certificate or key that its client has."},
-		{"upstream", "What the upstream gets", "For services that want to know more of the caller than Kong's identity headers tell, or must not see the token."},
-		{"assertion", "A signed identity for services", "For services that verify who called, so that who reaches them past the gateway gets nowhere (see services.md)."},
+		{"bundled", "Options of the bundled plugin", "Where to look for tokens, how to find their credential, and what to check. These options have the same names, types, defaults and meaning as in Kong's jwt plugin."},
+		{"credentials", "Credentials in the configuration", "To keep credentials in the plugin's configuration instead of in jwt_secrets, for example with secrets from a vault."},
+		{"issuers", "Identity providers", "To accept tokens of Keycloak, Auth0, Entra ID and other providers that publish their keys."},
+		{"claims", "What a token must hold", "To accept only tokens with a certain audience, issuer, scope or claim."},
+		{"revocation", "Revoked tokens", "To refuse a token before it expires."},
+		{"bound", "Tokens bound to their client", "To make a stolen token useless: it works only together with a certificate or key that only the client has."},
+		{"upstream", "What the upstream gets", "To tell the upstream more about the caller than Kong's identity headers do, or to hide the token from it."},
+		{"assertion", "A signed identity for services", "To let services verify who called, so that nobody gains anything by going around the gateway (see services.md)."},
 		{"discovery", "Where to log in", "For MCP servers and other services whose clients find out by themselves where to get a token."},
-		{"operations", "Running it", "For those who watch over the gateway: caching, logging, moving live traffic over."},
+		{"operations", "Running it", "For operators: caching, logging, anonymous requests, and trying the plugin on live traffic."},
 	}
 }
