@@ -35,7 +35,7 @@ func TestKeysPage(t *testing.T) {
 	for name, other := range map[string]*strings.Replacer{
 		"384":   strings.NewReplacer("ES256", "ES384", "P-256", "P-384", "RS256", "RS384", "HS256", "HS384", "-hex 32", "-hex 48"),
 		"512":   strings.NewReplacer("ES256", "ES512", "P-256", "P-521", "RS256", "RS512", "HS256", "HS512", "-hex 32", "-hex 64"),
-		"PS256": strings.NewReplacer("RS256", "PS256"),
+		"PS256": strings.NewReplacer("RS256", "PS256", "ed25519", "ed448"),
 		"PS384": strings.NewReplacer("RS256", "PS384"),
 		"PS512": strings.NewReplacer("RS256", "PS512"),
 	} {

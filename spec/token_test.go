@@ -19,14 +19,18 @@ func TestToken(t *testing.T) {
 	}
 	var credentials []any
 	tokens := map[string]string{}
-	for alg, generate := range map[string][]string{
+	for name, generate := range map[string][]string{
 		"HS256": nil, "HS384": nil, "HS512": nil, "RS256": rsa, "RS384": rsa, "RS512": rsa, "PS256": rsa, "PS384": rsa, "PS512": rsa,
-		"ES256": ec("P-256"), "ES384": ec("P-384"), "ES512": ec("P-521"), "EdDSA": {"genpkey", "-algorithm", "ed25519"},
+		"ES256": ec("P-256"), "ES384": ec("P-384"), "ES512": ec("P-521"), "EdDSA": {"genpkey", "-algorithm", "ed25519"}, "Ed448": {"genpkey", "-algorithm", "ed448"},
 	} {
-		credential := object{"key": alg, "algorithm": alg, "consumer": "alice", "secret": secret}
+		alg := name
+		if name == "Ed448" {
+			alg = "EdDSA"
+		}
+		credential := object{"key": name, "algorithm": alg, "consumer": "alice", "secret": secret}
 		key := []string{"-secret-file", secretFile}
 		if generate != nil {
-			file := filepath.Join(dir, alg)
+			file := filepath.Join(dir, name)
 			if out, err := exec.Command("openssl", append(generate, "-out", file)...).CombinedOutput(); err != nil {
 				t.Skipf("openssl: %v %s", err, out)
 			}
@@ -37,26 +41,26 @@ func TestToken(t *testing.T) {
 			delete(credential, "secret")
 			credential["public_key"], key = string(public), []string{"-key", file}
 		}
-		out, errs, ok := command(t, "", append([]string{"token", "-alg", alg, "-iss", alg, "-kid", "k", "-claim", "role=admin"}, key...)...)
+		out, errs, ok := command(t, "", append([]string{"token", "-alg", alg, "-iss", name, "-kid", "k", "-claim", "role=admin"}, key...)...)
 		if !ok || errs != "" {
-			t.Fatalf("%s: %s", alg, errs)
+			t.Fatalf("%s: %s", name, errs)
 		}
-		tokens[alg], credentials = strings.TrimSpace(out), append(credentials, credential)
+		tokens[name], credentials = strings.TrimSpace(out), append(credentials, credential)
 	}
 	expired, _, _ := command(t, secret, "token", "-secret-file", "-", "-iss", "HS256", "-ttl", "-1m")
 	g := withRoutes(t, map[string][]any{"/t": jwt(object{
 		"claims_to_verify": []any{"exp", "nbf"}, "credentials": credentials,
 		"claims_required": []any{object{"claim": []any{"role"}, "value": "admin"}},
 	})}, nil)
-	for alg, token := range tokens {
+	for name, token := range tokens {
 		if a := g.send(t, "GET", "/t", bearer(token)); a.status != 200 {
-			t.Errorf("%s: %d %s", alg, a.status, a.body)
+			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}
 	if a := g.send(t, "GET", "/t", bearer(strings.TrimSpace(expired))); a.status != 401 || !strings.Contains(string(a.body), "expired") {
 		t.Errorf("expired: %d %s", a.status, a.body)
 	}
-	for _, args := range [][]string{{}, {"-alg", "none", "-secret-file", secretFile}, {"-alg", "ES256", "-key", secretFile}, {"-alg", "ES256", "-key", filepath.Join(dir, "RS256")}} {
+	for _, args := range [][]string{{}, {"-alg", "none", "-secret-file", secretFile}, {"-alg", "ES256", "-key", secretFile}, {"-alg", "ES256", "-key", filepath.Join(dir, "RS256")}, {"-alg", "ES256", "-key", filepath.Join(dir, "Ed448")}} {
 		if out, errs, ok := command(t, "", append([]string{"token"}, args...)...); ok || out != "" || strings.Contains(errs, secret) {
 			t.Errorf("%v: %v %s %s", args, ok, out, errs)
 		}

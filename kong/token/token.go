@@ -103,7 +103,7 @@ func Make(in io.Reader, out, errs io.Writer, args []string) error {
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
-	t := jwt.NewWithClaims(jwt.GetSigningMethod(*algorithm), claims)
+	t := jwt.NewWithClaims(signingMethod(*algorithm, key), claims)
 	if *keyID != "" {
 		t.Header["kid"] = *keyID
 	}
@@ -153,6 +153,9 @@ func readKey(in io.Reader, c *credential, algorithm, keyFile, secretFile string)
 		var key any
 		switch block.Type {
 		case "PRIVATE KEY":
+			if k, ok := parseEd448(block.Bytes); ok {
+				return k, nil
+			}
 			key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 		case "RSA PRIVATE KEY":
 			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
