@@ -15,6 +15,7 @@ import (
 	"kong-go-jwt/kong"
 	"kong-go-jwt/kong/check"
 	"kong-go-jwt/kong/token"
+	"kong-go-jwt/schema"
 )
 
 // version is the plugin's version, which Kong shows. A release sets it.
@@ -64,6 +65,8 @@ func run() error {
 		return nil
 	case o.Dump:
 		return kong.Dump(os.Stdout, version, socket)
+	case o.Lua:
+		return schema.WriteLua(os.Stdout)
 	case o.NginxConf:
 		return kong.WriteNginxConf(os.Stdout, o.Nginx)
 	}

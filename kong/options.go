@@ -19,6 +19,7 @@ import (
 type Options struct {
 	Prefix        string // Kong's prefix directory
 	Dump, Version bool
+	Lua           bool // print the schema in Lua
 	NginxConf     bool // print the nginx include
 	Nginx         NginxOptions
 	Source        source.Options
@@ -40,6 +41,7 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.SetOutput(io.Discard) // one line is enough: Kong starts the command again and again
 	f.StringVar(&o.Prefix, "kong-prefix", "/usr/local/kong", "Kong's prefix `directory`, where the socket is made")
 	f.BoolVar(&o.Dump, "dump", false, "print the plugin's schema for Kong, as JSON, and exit")
+	f.BoolVar(&o.Lua, "schema-lua", false, "print the same schema as schema.lua, for control planes that take it so, such as Konnect, and exit")
 	f.BoolVar(&o.NginxConf, "nginx-conf", false, "print the include for Kong's nginx (nginx_http_include), which belongs to -kong-prefix, and exit")
 	f.BoolVar(&o.Nginx.Edge, "edge", false, "with -nginx-conf: have nginx remove identity headers that clients send, in every spelling; not for a Kong behind another Kong")
 	f.Func("header", "with -nginx-conf: have the include hand on the header of that `name` too; may be repeated", func(name string) error {

@@ -64,6 +64,12 @@ http {
             }
             content_by_lua_block { ngx.print(ngx.var.go_jwt_request) }
         }
+        location /schema {
+            content_by_lua_block {
+                local schema = setfenv(assert(loadfile("{{.Prefix}}/schema.lua")), { ngx = { null = ngx.null } })
+                ngx.print(require("cjson").encode(schema()))
+            }
+        }
         location /headers {
             access_by_lua_block { ngx.req.set_header("X-Consumer-ID", "set by a plugin") }
             content_by_lua_block { ngx.print(require("cjson").encode(ngx.req.get_headers(0))) }
