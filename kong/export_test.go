@@ -69,8 +69,7 @@ func LoadConsumerBytes(id string) []byte {
 // MetricNames returns the names of all metrics of a server.
 func MetricNames() (names []string, err error) {
 	m := newMetrics("test")
-	m.watch(&Server{instances: &instances{}}, oneIssuer{})
-	m.registry.MustRegister(newRevocationLists(func() []revocation.Status { return []revocation.Status{{URL: "https://lists"}} }))
+	m.watch(&Server{instances: &instances{}}, oneIssuer{}, oneList{})
 	m.refused(time.Now(), "no_token")
 	m.Using("node")
 	m.used("key", 1)
@@ -128,9 +127,15 @@ func (oneIssuer) Ages() map[string]time.Duration {
 
 func (oneIssuer) Unknown() map[string]error { return nil }
 
+type oneList struct{}
+
+func (oneList) Status() []revocation.Status { return []revocation.Status{{URL: "https://lists"}} }
+
+func (oneList) Unknown() map[string]error { return nil }
+
 // Readiness opens /readyz to tests: its handler, and what it is told.
-func Readiness(now func() time.Time, issuers func() map[string]error) (h http.Handler, lookedUp func(error), watching func(bool)) {
-	r := &readiness{now: now, issuers: issuers}
+func Readiness(now func() time.Time, issuers, lists func() map[string]error) (h http.Handler, lookedUp func(error), watching func(bool)) {
+	r := &readiness{now: now, issuers: issuers, lists: lists}
 	return r, r.lookedUp, r.watching
 }
 

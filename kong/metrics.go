@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/revocation"
 )
 
 // metrics are what is counted of a server, for Prometheus. On a nil *metrics,
@@ -115,15 +116,21 @@ type keySets interface {
 	Unknown() map[string]error      // issuers whose keys are not known, and why
 }
 
+// revocations is what is told of lists of revoked tokens.
+type revocations interface {
+	Status() []revocation.Status
+	Unknown() map[string]error // lists that are wanted and not known, by URL, and why
+}
+
 // watch has the metrics show what s is doing, and how it stands with the issuers'
-// keys.
-func (m *metrics) watch(s *Server, keys keySets) {
-	m.ready.issuers = keys.Unknown
+// keys and the lists of revoked tokens.
+func (m *metrics) watch(s *Server, keys keySets, lists revocations) {
+	m.ready.issuers, m.ready.lists = keys.Unknown, lists.Unknown
 	m.registry.MustRegister(keySetAges{
 		prometheus.NewDesc("go_jwt_jwks_age_seconds", "Time since an issuer's keys were last fetched.", []string{"issuer"}, nil), keys.Ages,
 	}, readyChecks{
-		prometheus.NewDesc("go_jwt_ready", "Whether requests can be decided, as /readyz tells: 1 or 0 for each check (store, watch, issuers).", []string{"check"}, nil), &m.ready,
-	})
+		prometheus.NewDesc("go_jwt_ready", "Whether requests can be decided, as /readyz tells: 1 or 0 for each check (store, watch, issuers, revocations).", []string{"check"}, nil), &m.ready,
+	}, newRevocationLists(lists.Status))
 	gauge := func(name, help string, value func() int) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) }))
 	}
@@ -160,7 +167,7 @@ func (c readyChecks) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
 // Collect implements [prometheus.Collector].
 func (c readyChecks) Collect(to chan<- prometheus.Metric) {
 	s := c.ready.state()
-	for check, ready := range map[string]bool{"store": s.Store == isReady, "watch": s.Watch == isReady, "issuers": len(s.Issuers) == 0} {
+	for check, ready := range map[string]bool{"store": s.Store == isReady, "watch": s.Watch == isReady, "issuers": len(s.Issuers) == 0, "revocations": len(s.Revocations) == 0} {
 		value := 0.0
 		if ready {
 			value = 1

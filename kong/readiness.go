@@ -10,11 +10,12 @@ import (
 )
 
 // readiness tells whether requests can be decided: whether credentials can be
-// looked up, changes of them are told, and the keys of all issuers are known. It is
-// safe for concurrent use.
+// looked up, changes of them are told, and the keys of all issuers and the lists of
+// revoked tokens are known. It is safe for concurrent use.
 type readiness struct {
 	now     func() time.Time
 	issuers func() map[string]error // those whose keys are not known, and why
+	lists   func() map[string]error // the same of lists of revoked tokens, by URL
 
 	mu    sync.Mutex
 	store time.Time // when the last lookup failed; zero: it did not
@@ -46,16 +47,17 @@ func (r *readiness) watching(told bool) {
 
 // readyState is what /readyz answers: what is not ready, in words.
 type readyState struct {
-	Ready   bool              `json:"ready"`
-	Store   string            `json:"store"` // ready, or why it is not
-	Watch   string            `json:"watch"`
-	Issuers map[string]string `json:"issuers"` // those that are not ready
+	Ready       bool              `json:"ready"`
+	Store       string            `json:"store"` // ready, or why it is not
+	Watch       string            `json:"watch"`
+	Issuers     map[string]string `json:"issuers"` // those that are not ready
+	Revocations map[string]string `json:"revocations"`
 }
 
 const isReady = "ready"
 
 func (r *readiness) state() readyState {
-	s := readyState{Store: isReady, Watch: isReady, Issuers: map[string]string{}}
+	s := readyState{Store: isReady, Watch: isReady, Issuers: map[string]string{}, Revocations: map[string]string{}}
 	r.mu.Lock()
 	if !r.store.IsZero() && r.now().Sub(r.store) < storeFault {
 		s.Store = "the last lookup failed; the log tells why"
@@ -67,7 +69,10 @@ func (r *readiness) state() readyState {
 	for issuer, err := range r.issuers() {
 		s.Issuers[issuer] = "its keys are not known: " + err.Error()
 	}
-	s.Ready = s.Store == isReady && s.Watch == isReady && len(s.Issuers) == 0
+	for list, err := range r.lists() {
+		s.Revocations[list] = err.Error()
+	}
+	s.Ready = s.Store == isReady && s.Watch == isReady && len(s.Issuers) == 0 && len(s.Revocations) == 0
 	return s
 }
 

@@ -1,26 +1,10 @@
 package kong
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
-	"kong-go-jwt/plugin/fetch"
-	"kong-go-jwt/plugin/jwks"
 	"kong-go-jwt/plugin/revocation"
 )
-
-// maxRevocationList is in bytes: a million entries that name sub and iss take
-// some 100 MiB.
-const maxRevocationList = 256 << 20
-
-// newRevocations fetches lists of revoked tokens in the way in which o has keys
-// fetched.
-func newRevocations(o jwks.Options) *revocation.Lists {
-	how := o.Fetching()
-	how.Timeout, how.MaxBytes = 5*time.Second, maxRevocationList
-	return revocation.New(revocation.Options{Log: o.Log, Client: fetch.New(how)})
-}
 
 // revocationLists collects how lists of revoked tokens are.
 type revocationLists struct {

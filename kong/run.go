@@ -11,6 +11,7 @@ import (
 
 	"kong-go-jwt/kong/source"
 	"kong-go-jwt/plugin/jwks"
+	"kong-go-jwt/plugin/revocation"
 )
 
 // Run is the plugin server's life: it listens on socket until ctx is done or
@@ -40,9 +41,9 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	keys := jwks.New(o.JWKS)
 	defer keys.Close()
 	o.Store.Keys = keys
-	revocations := newRevocations(o.JWKS)
-	defer revocations.Close()
-	o.Store.Revocations = revocations
+	lists := revocation.New(revocation.Options{Fetching: o.JWKS.Fetching(), Log: o.JWKS.Log})
+	defer lists.Close()
+	o.Store.Revocations = lists
 	server, store := NewServer(o.Store, version)
 	defer store.Close()
 	listener, err := Listen(socket)
@@ -51,8 +52,7 @@ func Run(ctx context.Context, o *Options, version, socket string, w io.Writer) e
 	}
 	if counts != nil {
 		server.metrics = counts
-		counts.watch(server, keys)
-		counts.registry.MustRegister(newRevocationLists(revocations.Status))
+		counts.watch(server, keys, lists)
 		go serveOperations(ctx, o.Metrics, operations(counts, o.Profiles, server.instances.keys), o.Store.Log)
 	}
 	// To the end, also while it drains: credentials are revoked by it.

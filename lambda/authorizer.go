@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"kong-go-jwt/plugin"
-	"kong-go-jwt/plugin/fetch"
 	"kong-go-jwt/plugin/jwks"
 	"kong-go-jwt/plugin/revocation"
 	"kong-go-jwt/schema"
@@ -48,7 +47,7 @@ func newAuthorizer(s *settings, config map[string]any, from *secrets, log *slog.
 	return &authorizer{
 		log: log, now: now, simple: s.simple, config: config, secrets: from, remote: from.remote(config),
 		store: plugin.NewStore(plugin.Options{
-			Keys: jwks.New(s.keys), Revocations: revocation.New(revocation.Options{Client: fetch.New(s.keys.Fetching()), Idle: true}),
+			Keys: jwks.New(s.keys), Revocations: revocation.New(revocation.Options{Fetching: s.keys.Fetching(), Idle: true}),
 			Encode: encodeGrant, Now: now, Log: log,
 			CredentialTTL: time.Hour, UnknownTTL: time.Second, LookupTimeout: s.keys.Timeout + time.Second,
 			CredentialEntries: entries, UnknownEntries: entries, DecisionEntries: entries, DecisionBytes: 16 << 20,

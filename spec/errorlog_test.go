@@ -73,6 +73,14 @@ func TestErrorLog(t *testing.T) {
 			jwt(object{"issuers": []any{object{"issuer": "i", "jwks_uri": "http://127.0.0.1:1/"}}}), tokenOf(t, "i", "rsa-a", "RS256"), 503,
 			`warn ` + aside + `cannot fetch the issuer's keys issuer=i error=".*", GET /r`,
 		},
+		"revocation list not fetched": {
+			jwt(object{"revocations": []any{object{"url": "http://127.0.0.1:1/list?key=hunter2"}}}), claimsToken(t, nil), 503,
+			`warn ` + aside + `cannot fetch a revocation list error="http://127\.0\.0\.1:1/list: .*connection refused.*" on_failure=closed, GET /r`,
+		},
+		"revocation list not known": {
+			jwt(object{"revocations": []any{object{"url": "http://127.0.0.1:1/list?key=hunter2"}}}), claimsToken(t, nil), 503,
+			`error request refused why="revocation list http://127\.0\.0\.1:1/list is not known, or too old", GET /r`,
+		},
 		"consumer that does not exist": {
 			own(object{"key": "k", "secret": inlineSecret, "consumer": "nobody"}), expiring(t, "k"), 401,
 			`warn problem with a credential why="credential with key \\"k\\": its consumer \\"nobody\\" does not exist", GET /r`,
@@ -162,6 +170,28 @@ func TestErrorLogNamesCredential(t *testing.T) {
 	g.seesLine(t, regexp.MustCompile(`^warn problem with a credential why="credential `+id+` with key \\"small\\" cannot be used: .*", GET /plain$`))
 	if strings.Contains(g.log.String()+g.pluginOutput(t), strings.Split(public, "\n")[1]) {
 		t.Error("a log has the key")
+	}
+}
+
+// TestErrorLogTellsOfRevocation: while changes of credentials are not reported, revoking
+// one takes longer. That is told, and that it is over.
+func TestErrorLogTellsOfRevocation(t *testing.T) {
+	needsAdminAPI(t)
+	if byNode() {
+		t.Skip("the Admin API is not asked")
+	}
+	t.Parallel()
+	g := startGateway(t, specConfig(t))
+	for _, step := range [][2]string{
+		{"500", `warn not about this request: changes of credentials are not reported: revoking one takes longer store=admin why=".*status 500.*", GET /plain`},
+		{"none", `warn not about this request: changes of credentials are reported again store=admin, GET /plain`},
+	} {
+		g.post(t, "/__faults", object{"of": "admin", "mode": step[0]})
+		want := regexp.MustCompile(step[1])
+		poll(t, patience, func() bool {
+			g.send(t, "GET", "/plain")
+			return want.MatchString(strings.Join(g.errorLines(), "\n"))
+		})
 	}
 }
 

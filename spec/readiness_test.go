@@ -11,6 +11,7 @@ type readyz struct {
 	Ready        bool
 	Store, Watch string
 	Issuers      map[string]string
+	Revocations  map[string]string
 }
 
 // askReady asks for it; status 0: nobody listens yet.
@@ -90,5 +91,24 @@ func TestReadyIssuers(t *testing.T) {
 	poll(t, patience, func() bool {
 		status, r := askReady(t, address)
 		return status == 503 && !r.Ready && strings.Contains(r.Issuers[issuer], "its keys are not known")
+	})
+}
+
+// TestReadyRevocations: /readyz names the lists of revoked tokens for want of which
+// tokens are refused.
+func TestReadyRevocations(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	const wanted, optional = "http://127.0.0.1:1/wanted", "http://127.0.0.1:1/optional" // where nobody listens
+	address, args := metered(t)
+	g := withRoutes(t, map[string][]any{"/r": jwt(object{"revocations": []any{
+		object{"url": wanted + "?token=x"}, object{"url": optional, "on_failure": "open"},
+	}})}, nil, args...)
+	if a := g.send(t, "GET", "/r", bearer(claimsToken(t, nil))); a.status != 503 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	poll(t, patience, func() bool {
+		status, r := askReady(t, address)
+		return status == 503 && !r.Ready && len(r.Revocations) == 1 && strings.HasSuffix(r.Revocations[wanted], "is not known, or too old")
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"kong-go-jwt/kong/declarative"
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/jwks"
+	"kong-go-jwt/plugin/revocation"
 	"kong-go-jwt/schema"
 )
 
@@ -29,7 +30,7 @@ type checker struct {
 func newChecker(keys jwks.Options, online bool) *checker {
 	keys.OnDemand = true // nothing is fetched that is not asked for
 	c := &checker{online: online, keys: jwks.New(keys)}
-	c.store = newStore(plugin.Options{Keys: c.keys, Revocations: newLists(keys, true)})
+	c.store = newStore(plugin.Options{Keys: c.keys, Revocations: revocation.New(revocation.Options{Fetching: keys.Fetching(), Idle: true})})
 	return c
 }
 

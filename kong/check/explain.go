@@ -17,6 +17,7 @@ import (
 	"kong-go-jwt/kong/declarative"
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/jwks"
+	"kong-go-jwt/plugin/revocation"
 	"kong-go-jwt/schema"
 )
 
@@ -253,7 +254,7 @@ func (x *explainer) decide(ctx context.Context) error {
 	x.keys.OnDemand = true
 	keys := jwks.New(x.keys)
 	defer keys.Close()
-	lists := newLists(x.keys, !x.online)
+	lists := revocation.New(revocation.Options{Fetching: x.keys.Fetching(), Idle: !x.online})
 	defer lists.Close()
 	if o.Keys, o.Revocations = keys, lists; !x.online {
 		o.Keys, o.Revocations = offlineKeys{keys}, offlineLists{lists}

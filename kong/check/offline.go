@@ -3,10 +3,8 @@ package check
 import (
 	"context"
 	"errors"
-	"time"
 
 	"kong-go-jwt/plugin"
-	"kong-go-jwt/plugin/fetch"
 	"kong-go-jwt/plugin/jwks"
 	"kong-go-jwt/plugin/revocation"
 	"kong-go-jwt/schema"
@@ -30,14 +28,6 @@ func (unfetchedKeys) Keys(context.Context, string) ([]*plugin.PublishedKey, erro
 
 // Close implements [plugin.KeySet].
 func (unfetchedKeys) Close() {}
-
-// newLists fetches lists of revoked tokens in the way in which o has keys fetched,
-// or none if it is idle.
-func newLists(o jwks.Options, idle bool) *revocation.Lists {
-	how := o.Fetching()
-	how.Timeout, how.MaxBytes = 5*time.Second, 256<<20 // as in the plugin server
-	return revocation.New(revocation.Options{Client: fetch.New(how), Idle: idle})
-}
 
 // offlineLists are the lists that stand in the configuration. One that is published
 // is taken to be empty.

@@ -27,15 +27,15 @@ type document struct {
 }
 
 func newFetcher(o *Options) *fetcher {
-	return &fetcher{o: o, client: fetch.New(o.Fetching())}
+	how := o.Fetching()
+	how.Timeout, how.MaxBytes = o.Timeout, o.MaxBytes
+	return &fetcher{o: o, client: fetch.New(how)}
 }
 
-// Fetching returns how o has keys fetched.
+// Fetching returns how o has keys fetched, but for the bounds, which are those of
+// keys.
 func (o *Options) Fetching() fetch.Options {
-	return fetch.Options{
-		Client: o.Client, RootCAs: o.RootCAs, Proxy: o.Proxy, Logins: o.Logins,
-		AllowHTTP: o.AllowHTTP, Timeout: o.Timeout, MaxBytes: o.MaxBytes,
-	}
+	return fetch.Options{Client: o.Client, RootCAs: o.RootCAs, Proxy: o.Proxy, Logins: o.Logins, AllowHTTP: o.AllowHTTP}
 }
 
 // fetch fetches a key set. It takes a panic for an error: on a goroutine of its

@@ -18,12 +18,13 @@ import (
 
 // list is a published list. One goroutine, [list.run], fetches it.
 type list struct {
-	o     *Options
-	from  schema.Revocation
-	where string        // its URL for logs
-	tried chan struct{} // closed when it was first tried to be fetched
-	stop  context.CancelFunc
-	users int // held by Lists.mu
+	o      *Options
+	client *fetch.Client
+	from   schema.Revocation
+	where  string        // its URL for logs
+	tried  chan struct{} // closed when it was first tried to be fetched
+	stop   context.CancelFunc
+	users  int // held by Lists.mu
 
 	current atomic.Pointer[snapshot] // nil: it was never fetched
 }
@@ -39,8 +40,8 @@ type snapshot struct {
 	sum      [sha256.Size]byte
 }
 
-func newList(o *Options, from schema.Revocation, where string) *list {
-	return &list{o: o, from: from, where: where, tried: make(chan struct{})}
+func (s *Lists) newList(from schema.Revocation, where string) *list {
+	return &list{o: &s.o, client: s.client, from: from, where: where, tried: make(chan struct{})}
 }
 
 // known returns what is known, nil if nothing is or it is too old.
@@ -82,7 +83,11 @@ func (l *list) Revoked(ctx context.Context, t *plugin.TokenName) (bool, error) {
 	case l.open():
 		return false, nil
 	}
-	return false, fmt.Errorf("revocation list %s is not known, or too old", l.where)
+	return false, l.unknown()
+}
+
+func (l *list) unknown() error {
+	return fmt.Errorf("revocation list %s is not known, or too old", l.where)
 }
 
 // run fetches, again and again, until ctx is done.
@@ -147,7 +152,7 @@ func (l *list) refresh(ctx context.Context) (err error) {
 	if old != nil {
 		next.document, next.published = old.document, old.published+1
 	}
-	unchanged, err := l.o.Client.Get(ctx, next.document, func(r io.Reader, h http.Header) (err error) {
+	unchanged, err := l.client.Get(ctx, next.document, func(r io.Reader, h http.Header) (err error) {
 		sum := sha256.New()
 		next.document.ETag, next.document.LastModified = h.Get("ETag"), h.Get("Last-Modified")
 		next.index, err = read(io.TeeReader(r, sum), l.o.MaxEntries)

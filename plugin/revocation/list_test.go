@@ -90,8 +90,8 @@ func (p *publisher) open(t *testing.T, onFailure string) (*revocation.Lists, plu
 	pool := x509.NewCertPool()
 	pool.AddCert(p.Certificate())
 	lists := revocation.New(revocation.Options{
-		Client: fetch.New(fetch.Options{RootCAs: pool, Timeout: 5 * time.Second, MaxBytes: 1 << 20}),
-		Now:    p.time, Log: slog.New(slog.NewTextHandler(p, nil)),
+		Fetching: fetch.Options{RootCAs: pool, MaxBytes: 1 << 20},
+		Now:      p.time, Log: slog.New(slog.NewTextHandler(p, nil)),
 	})
 	t.Cleanup(lists.Close)
 	list, err := lists.Open(schema.Revocation{URL: p.URL + "/list?key=secret", Refresh: 1, Stale: 100, OnFailure: onFailure})
@@ -269,7 +269,7 @@ func TestListsAreShared(t *testing.T) {
 
 func TestListsURLIsChecked(t *testing.T) {
 	t.Parallel()
-	lists := revocation.New(revocation.Options{Client: fetch.New(fetch.Options{})})
+	lists := revocation.New(revocation.Options{})
 	t.Cleanup(lists.Close)
 	if _, err := lists.Open(schema.Revocation{URL: "http://lists.example.com/?key=secret"}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
@@ -279,7 +279,7 @@ func TestListsURLIsChecked(t *testing.T) {
 func TestIdleListsAreNotFetched(t *testing.T) {
 	t.Parallel()
 	p := publish(t, `{"jti":"1"}`)
-	lists := revocation.New(revocation.Options{Client: fetch.New(fetch.Options{}), Idle: true})
+	lists := revocation.New(revocation.Options{Idle: true})
 	t.Cleanup(lists.Close)
 	list, err := lists.Open(schema.Revocation{URL: p.URL, Refresh: 1, OnFailure: "closed"})
 	if err != nil {
@@ -288,7 +288,13 @@ func TestIdleListsAreNotFetched(t *testing.T) {
 	if got := told(t, list, "1"); !strings.HasSuffix(got, "is not known, or too old") {
 		t.Errorf("got %s", got)
 	}
+	if unknown := lists.Unknown(); len(unknown) != 1 || unknown[p.URL] == nil {
+		t.Errorf("unknown: %v", unknown)
+	}
 	list.Close()
+	if unknown := lists.Unknown(); len(unknown) != 0 {
+		t.Errorf("unknown of a list that is closed: %v", unknown)
+	}
 	p.do(func() {
 		if p.fetched > 0 {
 			t.Errorf("fetched %d times", p.fetched)
@@ -298,7 +304,7 @@ func TestIdleListsAreNotFetched(t *testing.T) {
 
 func TestFixedList(t *testing.T) {
 	t.Parallel()
-	lists := revocation.New(revocation.Options{Client: fetch.New(fetch.Options{})})
+	lists := revocation.New(revocation.Options{})
 	t.Cleanup(lists.Close)
 	list := lists.Fixed([]schema.Revoked{{ID: "1"}, {Issuer: "i", IssuedBefore: 5}})
 	for want, token := range map[string]*plugin.TokenName{

@@ -13,9 +13,12 @@ import (
 	"kong-go-jwt/schema"
 )
 
-// Options say how lists are fetched. Client must be set.
+// Options say how lists are fetched.
 type Options struct {
-	Client *fetch.Client // its MaxBytes bounds a list
+	// Fetching says by what means. Its Timeout is 5 seconds if it is 0, and its
+	// MaxBytes, which bounds a list, 256 MiB: a million entries that name sub and
+	// iss take some 100 MiB.
+	Fetching fetch.Options
 	// Timeout bounds a fetch. 0: 30 seconds.
 	Timeout time.Duration
 	// Idle has nothing fetched: published lists are never known.
@@ -30,6 +33,7 @@ type Options struct {
 // Lists are the lists in use. It is safe for concurrent use.
 type Lists struct {
 	o       Options
+	client  *fetch.Client
 	running sync.WaitGroup
 
 	mu     sync.Mutex
@@ -42,6 +46,12 @@ var _ plugin.RevocationLists = (*Lists)(nil)
 // New returns lists, of which none is open yet. Close must be called when they
 // are done with.
 func New(o Options) *Lists {
+	if o.Fetching.Timeout <= 0 {
+		o.Fetching.Timeout = 5 * time.Second
+	}
+	if o.Fetching.MaxBytes <= 0 {
+		o.Fetching.MaxBytes = 256 << 20
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
@@ -54,12 +64,12 @@ func New(o Options) *Lists {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lists{o: o, open: make(map[schema.Revocation]*list)}
+	return &Lists{o: o, client: fetch.New(o.Fetching), open: make(map[schema.Revocation]*list)}
 }
 
 // Open implements [plugin.RevocationLists].
 func (s *Lists) Open(r schema.Revocation) (plugin.RevocationList, error) {
-	u, err := s.o.Client.Check(r.URL)
+	u, err := s.client.Check(r.URL)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says it all
 	}
@@ -67,7 +77,7 @@ func (s *Lists) Open(r schema.Revocation) (plugin.RevocationList, error) {
 	defer s.mu.Unlock()
 	shared := s.open[r]
 	if shared == nil {
-		shared = newList(&s.o, r, fetch.Where(u))
+		shared = s.newList(r, fetch.Where(u))
 		s.open[r] = shared
 		ctx, stop := context.WithCancel(context.Background())
 		shared.stop = stop
@@ -158,4 +168,17 @@ func (s *Lists) Status() []Status {
 		all = append(all, l.status())
 	}
 	return all
+}
+
+// Unknown tells, by URL, of lists for want of which tokens are refused, and why.
+func (s *Lists) Unknown() map[string]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	unknown := make(map[string]error)
+	for _, l := range s.open {
+		if !l.open() && l.known() == nil {
+			unknown[l.where] = l.unknown()
+		}
+	}
+	return unknown
 }
