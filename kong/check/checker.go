@@ -25,11 +25,12 @@ type checker struct {
 	state   *declarative.State
 	plugins int // go-jwt plugins
 	found   []Finding
+	seen    map[Finding]bool // what is in found
 }
 
 func newChecker(keys jwks.Options, online bool) *checker {
 	keys.OnDemand = true // nothing is fetched that is not asked for
-	c := &checker{online: online, keys: jwks.New(keys)}
+	c := &checker{online: online, keys: jwks.New(keys), seen: map[Finding]bool{}}
 	c.store = newStore(plugin.Options{Keys: c.keys, Revocations: revocation.New(revocation.Options{Fetching: keys.Fetching(), Idle: true})})
 	return c
 }
@@ -56,8 +57,8 @@ func (c *checker) close() {
 
 func (c *checker) add(at *declarative.Node, path string, s Severity, format string, args ...any) {
 	f := Finding{at.File, at.Line, at.Column, path, s, fmt.Sprintf(format, args...)}
-	if !slices.Contains(c.found, f) {
-		c.found = append(c.found, f)
+	if !c.seen[f] {
+		c.found, c.seen[f] = append(c.found, f), true
 	}
 }
 
@@ -85,6 +86,9 @@ func (c *checker) check(ctx context.Context, s *declarative.State) {
 	c.consumers()
 	var all []*pluginCheck
 	for _, p := range s.Plugins {
+		if p.Title == "" {
+			c.text(p.Node, "name", true)
+		}
 		if p.Title == schema.Name {
 			c.plugins++
 			all = append(all, c.plugin(ctx, p))
@@ -94,6 +98,7 @@ func (c *checker) check(ctx context.Context, s *declarative.State) {
 }
 
 func (c *checker) document(d *declarative.Node) {
+	c.lists(d, "")
 	formats := []string{"1.1", "2.1", "3.0"}
 	switch version := d.Field("_format_version"); {
 	case !d.IsMap():
@@ -107,13 +112,58 @@ func (c *checker) document(d *declarative.Node) {
 	}
 }
 
+// entities are where Kong's entities are that are looked at: the fields of the
+// document ("") and, of each kind, those of an entity.
+var entities = map[string][]string{
+	"":                {"services", "routes", "consumers", "consumer_groups", "plugins", "jwt_secrets"},
+	"services":        {"routes", "plugins"},
+	"routes":          {"plugins"},
+	"consumers":       {"plugins", "jwt_secrets"},
+	"consumer_groups": {"plugins"},
+}
+
+// lists refuses entities that are not listed as Kong wants them. What is not known
+// is another entity of Kong's, unless it is hardly more than a slip away.
+func (c *checker) lists(of *declarative.Node, kind string) {
+	for _, f := range of.Fields() {
+		if meant := nearest(f.Name(), entities[kind]); meant != "" && meant != f.Name() && distance(f.Name(), meant) < 3 {
+			c.unknown(f, f.Path, entities[kind])
+		}
+	}
+	for _, field := range entities[kind] {
+		list := of.Field(field)
+		if !list.IsNull() && !list.IsList() {
+			c.fault(of, field, "expected an array")
+		}
+		for _, entity := range list.Items() {
+			if entity.IsMap() {
+				c.lists(entity, field)
+			} else {
+				c.add(entity, entity.Path, Error, "expected a record")
+			}
+		}
+	}
+}
+
+// text refuses a field that is not a string.
+func (c *checker) text(n *declarative.Node, field string, required bool) {
+	switch value := n.Field(field); {
+	case value.IsNull() && required:
+		c.fault(n, field, "required field missing")
+	case !value.IsNull() && !value.IsText():
+		c.fault(n, field, "expected a string")
+	}
+}
+
 func (c *checker) consumers() {
 	first := map[[2]string]*declarative.Node{}
 	for _, n := range c.state.Consumers {
-		if n.Username == "" && n.CustomID == "" {
+		nameless := func(field string) bool { return n.Field(field).IsNull() || n.Field(field).Any() == "" }
+		if nameless("username") && nameless("custom_id") {
 			c.fault(n.Node, "", "at least one of these fields must be non-empty: custom_id, username")
 		}
 		for _, field := range []string{"id", "username", "custom_id"} {
+			c.text(n.Node, field, false)
 			c.unique(n.Node, field, "consumer", first)
 		}
 	}
@@ -158,6 +208,9 @@ func (c *checker) credentials(plugins []*pluginCheck) {
 	first := map[[2]string]*declarative.Node{}
 	for _, j := range c.state.JWTSecrets {
 		c.known(j.Node, []string{"id", "key", "secret", "algorithm", "rsa_public_key", "consumer", "tags", "created_at"})
+		for _, field := range []string{"id", "key", "secret", "rsa_public_key"} {
+			c.text(j.Node, field, false)
+		}
 		c.unique(j.Node, "key", "entry of jwt_secrets", first)
 		switch {
 		case j.Consumer != nil || c.state.Partial:
@@ -166,7 +219,7 @@ func (c *checker) credentials(plugins []*pluginCheck) {
 		default:
 			c.fault(j.Node, "consumer", "there is no consumer %q", declarative.Reference(j.Owner))
 		}
-		if j.Key == "" {
+		if j.Field("key").IsNull() {
 			c.warn(j.Node, "key", "is missing: Kong generates one, which no token contains")
 		}
 		c.jwtKey(j, rules)
@@ -188,6 +241,7 @@ func (c *checker) jwtKey(j *declarative.JWTSecret, rules *schema.Config) {
 	}
 	switch key := j.Field(field); {
 	case key.IsReference() || key.IsVariable():
+	case !key.IsNull() && !key.IsText(): // which was told
 	case key.IsNull() && field == "secret":
 		c.warn(j.Node, field, "is missing: Kong generates one, which nobody knows")
 	case key.IsNull():

@@ -3,11 +3,13 @@
 package declarative
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -57,6 +59,12 @@ func Parse(name string, text []byte) (root *Node, err error) {
 			root, err = nil, &SyntaxError{File: name, Line: 1, Column: 1, Problem: "cannot be read as YAML"}
 		}
 	}()
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // which YAML allows
+	for i, line := range bytes.Split(text, []byte("\n")) {
+		if !utf8.Valid(line) {
+			return nil, &SyntaxError{File: name, Line: i + 1, Column: 1, Problem: "not UTF-8"}
+		}
+	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		fault := &SyntaxError{File: name, Line: 1, Column: 1, Problem: "not YAML"}
@@ -203,6 +211,10 @@ func scalar(n ast.Node) any {
 			case "no", "off":
 				return false
 			}
+			// Such as 1e5, and digits that are too many for an integer.
+			if f, err := strconv.ParseFloat(n.Value, 64); strings.IndexAny(n.Value, "+-.0123456789") == 0 && (err == nil || errors.Is(err, strconv.ErrRange)) {
+				return f
+			}
 		}
 		return n.Value
 	case *ast.IntegerNode:
@@ -269,9 +281,26 @@ func (n *Node) Text() string {
 	return s
 }
 
+// IsText tells whether the value is a string, which may be empty.
+func (n *Node) IsText() bool {
+	if n == nil {
+		return false
+	}
+	_, ok := n.value.(string)
+	return ok
+}
+
 // IsNull tells whether the value is null, or absent.
 func (n *Node) IsNull() bool {
 	return n == nil || n.value == nil && !n.isList && !n.isMap
+}
+
+// IsList tells whether the value is a list, which may be empty.
+func (n *Node) IsList() bool { return n != nil && n.isList }
+
+// records returns the maps in a list, in order.
+func (n *Node) records() []*Node {
+	return slices.DeleteFunc(slices.Clone(n.Items()), func(i *Node) bool { return !i.IsMap() })
 }
 
 // IsMap tells whether the value is a map, which may be empty.

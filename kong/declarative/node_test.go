@@ -3,6 +3,7 @@ package declarative_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"testing"
 
@@ -20,6 +21,8 @@ func TestParse(t *testing.T) {
 		"folded":        {"a: >-\n  one\n  two\n", map[string]any{"a": "one two"}},
 		"quoted":        {"a: 'yes'\nb: \"5\"\nc: ''\n", map[string]any{"a": "yes", "b": "5", "c": ""}},
 		"words of bool": {"a: yes\nb: Off\nc: null\nd: ~\ne:\n", map[string]any{"a": true, "b": false, "c": nil, "d": nil, "e": nil}},
+		"numbers":       {"a: 1e1\nb: 12345678901234567890123456789012\nc: 12ab\nd: -.5\ne: +x\nf: '1e1'\ng: 1e999\n", map[string]any{"a": 10.0, "b": 12345678901234567890123456789012.0, "c": "12ab", "d": -.5, "e": "+x", "f": "1e1", "g": math.Inf(1)}},
+		"byte order":    {"\ufeffa: 1\n", map[string]any{"a": 1.0}},
 		"anchor":        {"a: &x {p: 1}\nb: *x\n", map[string]any{"a": map[string]any{"p": 1.0}, "b": map[string]any{"p": 1.0}}},
 		"merge":         {"a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  p: 3\n", map[string]any{"a": map[string]any{"p": 1.0, "q": 2.0}, "b": map[string]any{"p": 3.0, "q": 2.0}}},
 		"tag":           {"a: !!str 5\n", map[string]any{"a": "5"}},
@@ -47,6 +50,7 @@ func TestParseRefuses(t *testing.T) {
 		"indentation":       {"a:\n  b: 1\n c: 2\n", "3:2"},
 		"no anchor":         {"a: *x\n", "1:4"},
 		"several documents": {"a: 1\n---\nb: 2\n", "3:1"},
+		"not UTF-8":         {"a: 1\nb: \xff\n", "2:1"},
 		"itself":            {"a: &x [*x]\n", "1:8"},
 	} {
 		t.Run(name, func(t *testing.T) {

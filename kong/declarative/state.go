@@ -98,15 +98,15 @@ func NewState(documents ...*Node) *State {
 	// Who is referred to comes first.
 	for _, d := range documents {
 		s.Partial = s.Partial || !d.Field("_info").Field("select_tags").IsNull()
-		for _, n := range d.Field("consumers").Items() {
+		for _, n := range d.Field("consumers").records() {
 			s.addConsumer(n)
 		}
-		for _, n := range d.Field("services").Items() {
+		for _, n := range d.Field("services").records() {
 			s.addService(n)
 		}
 	}
 	for _, d := range documents {
-		for _, n := range d.Field("routes").Items() {
+		for _, n := range d.Field("routes").records() {
 			s.addRoute(n, s.FindService(Reference(n.Field("service"))))
 		}
 	}
@@ -134,7 +134,7 @@ func (s *State) addService(n *Node) {
 			s.services[name] = service
 		}
 	}
-	for _, r := range n.Field("routes").Items() {
+	for _, r := range n.Field("routes").records() {
 		s.addRoute(r, service)
 	}
 }
@@ -152,7 +152,7 @@ func (s *State) addRoute(n *Node, of *Service) {
 func (s *State) addPlugins(document *Node) {
 	shared := document.Field("_plugin_configs")
 	add := func(list *Node, on Plugin) {
-		for _, n := range list.Items() {
+		for _, n := range list.records() {
 			p := on
 			p.Node, p.Title, p.Config = n, n.Field("name").Text(), n.Field("config")
 			p.Shared = shared.Field(n.Field("_config").Text())
@@ -183,7 +183,7 @@ func (s *State) addPlugins(document *Node) {
 		}
 	}
 	for _, list := range []string{"consumers", "consumer_groups"} {
-		for _, n := range document.Field(list).Items() {
+		for _, n := range document.Field(list).records() {
 			add(n.Field("plugins"), Plugin{Caller: n})
 		}
 	}
@@ -191,11 +191,11 @@ func (s *State) addPlugins(document *Node) {
 		if !in(c.Node) {
 			continue
 		}
-		for _, n := range c.Field("jwt_secrets").Items() {
+		for _, n := range c.Field("jwt_secrets").records() {
 			s.JWTSecrets = append(s.JWTSecrets, &JWTSecret{Node: n, Key: n.Field("key").Text(), Consumer: c})
 		}
 	}
-	for _, n := range document.Field("jwt_secrets").Items() {
+	for _, n := range document.Field("jwt_secrets").records() {
 		owner := n.Field("consumer")
 		s.JWTSecrets = append(s.JWTSecrets, &JWTSecret{Node: n, Key: n.Field("key").Text(), Consumer: s.FindConsumer(Reference(owner)), Owner: owner})
 	}

@@ -1,0 +1,117 @@
+package check_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"kong-go-jwt/kong/check"
+)
+
+// checked is what "go-jwt check" prints of a file on standard input.
+func checked(t *testing.T, text string, flags ...string) (found string, err error) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	err = check.Check(t.Context(), check.Streams{In: strings.NewReader(text), Out: &out, Err: &errs}, append(flags, "-"))
+	return out.String(), err
+}
+
+// Each finding stands where an editor can jump to, whatever the file looks like.
+func TestPositions(t *testing.T) {
+	t.Parallel()
+	const (
+		head   = "_format_version: \"3.0\"\n"
+		plugin = head + "plugins:\n- name: go-jwt\n  config:\n    claims_to_verify: [exp]\n"
+		secret = "0123456789abcdef0123456789abcdef"
+	)
+	for name, tt := range map[string]struct{ text, want string }{
+		// What is no configuration.
+		"empty":             {"", "-:1:1: there is nothing in it\n"},
+		"a comment alone":   {"# later\n", "-:1:1: there is nothing in it\n"},
+		"a start alone":     {"---\n", "-:1:1: there is nothing in it\n"},
+		"null":              {"null\n", "-:1:1: not a declarative configuration: expected a map\n"},
+		"a text":            {"kong\n", "-:1:1: not a declarative configuration: expected a map\n"},
+		"a list":            {"- a\n", "-:1:1: not a declarative configuration: expected a map\n"},
+		"tab":               {head + "plugins:\n\t- name: go-jwt\n", "-:3:1: found character '\t' that cannot start any token\n"},
+		"not UTF-8":         {head + "plugins:\n- name: \"\xff\"\n", "-:3:1: not UTF-8\n"},
+		"several documents": {head + "---\n" + head, "-:3:1: there are several documents in it\n"},
+		"unknown anchor":    {head + "plugins: *none\n", "-:2:10: there is no such anchor\n"},
+		"name twice":        {plugin + "    shadow: false\n    shadow: true\n", "-:7:5: mapping key \"shadow\" already defined at [6:5]\n"},
+		"name twice, JSON":  {"{\"_format_version\": \"3.0\",\n \"plugins\": [],\n \"plugins\": []}\n", "-:3:2: mapping key \"plugins\" already defined at [2:2]\n"},
+
+		// Ways to write what is one.
+		"byte order mark": {"\ufeff" + plugin, ""},
+		"CRLF":            {strings.ReplaceAll(plugin+"    leeway: -1\n", "\n", "\r\n"), "-:6:5: plugins[0].config.leeway: value should be between 0 and 300\n"},
+		"JSON, one line":  {`{"_format_version":"3.0","plugins":[{"name":"go-jwt","config":{"claims_to_verify":["exp"],"leeway":-1}}]}`, "-:1:91: plugins[0].config.leeway: value should be between 0 and 300\n"},
+		"flow":            {head + "plugins: [{name: go-jwt, config: {claims_to_verify: [exp],\n  leeway: x}}]\n", "-:3:3: plugins[0].config.leeway: expected a number\n"},
+		"YAML 1.1": {
+			plugin + "    shadow: no\n    run_on_preflight: yes\n    cache_ttl: 0x3c\n    leeway: 1e1\n    realm: on\n",
+			"-:10:5: plugins[0].config.realm: expected a string\n",
+		},
+		"a list that is used twice": {
+			head + "services:\n- name: a\n  plugins: &checked\n  - name: go-jwt\n    config: {claims_to_verify: [exp],\n      leeway: 301}\n- name: b\n  plugins: *checked\n",
+			"-:7:7: services[0].plugins[0].config.leeway: value should be between 0 and 300\n" +
+				"-:7:7: services[1].plugins[0].config.leeway: value should be between 0 and 300\n",
+		},
+		"merged": {
+			head + "_base: &base\n  claims_to_verify: [exp]\n  leeway: 301\nplugins:\n- name: go-jwt\n  config:\n    <<: *base\n    realm: \"\"\n",
+			"-:4:3: plugins[0].config.leeway: value should be between 0 and 300\n-:9:5: plugins[0].config.realm: length must be at least 1\n",
+		},
+		"decK's shared config": {
+			head + "_plugin_configs:\n  strict:\n    claims_to_verify: [exp]\n    leeway: 301\nplugins:\n- name: go-jwt\n  _config: strict\n  config:\n    realm: \"\"\n",
+			"-:5:5: _plugin_configs.strict.leeway: value should be between 0 and 300\n-:10:5: plugins[0].config.realm: length must be at least 1\n",
+		},
+		"db_export": {
+			head + "_transform: false\nconsumers:\n- {id: 00000000-0000-4000-8000-000000000001, username: alice}\njwt_secrets:\n" +
+				"- consumer: 00000000-0000-4000-8000-000000000002\n  key: k\n  secret: " + secret + "\n" +
+				"plugins:\n- name: go-jwt\n  service: 00000000-0000-4000-8000-000000000003\n  config: {claims_to_verify: [exp], anonymous: null, realm: null}\n",
+			"-:6:3: jwt_secrets[0].consumer: there is no consumer \"00000000-0000-4000-8000-000000000002\"\n" +
+				"-:11:3: plugins[0].service: there is no service \"00000000-0000-4000-8000-000000000003\"\n",
+		},
+
+		// What has another shape than Kong's entities.
+		"plugins is null":      {head + "plugins:\n", ""},
+		"plugins is a map":     {head + "plugins:\n  go-jwt: {}\n", "-:2:1: plugins: expected an array\n"},
+		"plugin is a text":     {head + "plugins:\n- go-jwt\n", "-:3:3: plugins[0]: expected a record\n"},
+		"plugin is null":       {head + "plugins:\n-\n", "-:3:3: plugins[0]: expected a record\n"},
+		"plugin without name":  {head + "plugins:\n- config: {}\n", "-:3:3: plugins[0].name: required field missing\n"},
+		"name is a number":     {head + "plugins:\n- name: 5\n", "-:3:3: plugins[0].name: expected a string\n"},
+		"config is a text":     {head + "plugins:\n- name: go-jwt\n  config: none\n", "-:4:3: plugins[0].config: expected a record\n"},
+		"option is a number":   {plugin + "    5: x\n", "-:6:5: plugins[0].config.5: unknown field\n"},
+		"services is a text":   {head + "services: api\n", "-:2:1: services: expected an array\n"},
+		"routes is a map":      {head + "services:\n- name: a\n  routes: {r: {}}\n", "-:4:3: services[0].routes: expected an array\n"},
+		"consumer is a text":   {head + "consumers: [alice]\n", "-:2:13: consumers[0]: expected a record\n"},
+		"username is a number": {head + "consumers:\n- username: 5\n", "-:3:3: consumers[0].username: expected a string\n"},
+		"username is empty":    {head + "consumers:\n- username: ''\n", "-:3:3: consumers[0]: at least one of these fields must be non-empty: custom_id, username\n"},
+		"jwt_secrets is a map": {head + "consumers:\n- username: a\n  jwt_secrets: {key: a}\n", "-:4:3: consumers[0].jwt_secrets: expected an array\n"},
+		"key is a number":      {head + "consumers:\n- username: a\n  jwt_secrets:\n  - key: 5\n    secret: " + secret + "\n", "-:5:5: consumers[0].jwt_secrets[0].key: expected a string\n"},
+		"secret is a number":   {head + "consumers:\n- username: a\n  jwt_secrets:\n  - key: a\n    secret: 12345678901234567890123456789012\n", "-:6:5: consumers[0].jwt_secrets[0].secret: expected a string\n"},
+		"misspelt plugins":     {head + "plugin:\n- name: go-jwt\n", "-:2:1: plugin: unknown field; did you mean plugins?\n"},
+		"misspelt jwt_secrets": {head + "consumers:\n- username: a\n  jwt_secret: []\n", "-:4:3: consumers[0].jwt_secret: unknown field; did you mean jwt_secrets?\n"},
+		"other entities":       {head + "groups: []\nvaults: []\nkeys: []\ncustom_plugins: []\nconsumer_group_plugins: []\nservices:\n- {name: a, tags: []}\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, err := checked(t, tt.text)
+			if found != tt.want || (err == nil) != (tt.want == "") {
+				t.Errorf("got  %v\n%swant\n%s", err, found, tt.want)
+			}
+		})
+	}
+}
+
+// Each of many thousand findings is told.
+func TestLargeFile(t *testing.T) {
+	t.Parallel()
+	const consumers = 20_000
+	var b strings.Builder
+	b.WriteString("_format_version: \"3.0\"\nconsumers:\n")
+	for i := range consumers {
+		fmt.Fprintf(&b, "- username: c%d\n  jwt_secrets:\n  - {key: k%d, secret: weak}\n", i, i)
+	}
+	found, err := checked(t, b.String(), "-strict")
+	if lines := strings.Count(found, "\n"); err == nil || lines != consumers {
+		t.Errorf("%v: %d findings", err, lines)
+	}
+}
