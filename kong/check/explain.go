@@ -26,7 +26,8 @@ const aboutExplain = `Usage: go-jwt explain -config FILE [-route NAME] [-at TIME
 Says what becomes of a request with the token on standard input: each check with
 what it saw, the answer that the client gets, and the headers that the upstream
 gets. The plugin's own engine decides. FILE is a declarative file, as "go-jwt check"
-reads it. Neither the token nor secrets are printed. Exits with 0 if the token is
+reads it. The token may stand in its header, Authorization, and a DPoP proof in a line
+after it, "DPoP: …". Neither the token nor secrets are printed. Exits with 0 if the token is
 accepted, with 1 if it is refused (although the request may go on, as that of the
 anonymous consumer or by shadow), and with 2 if that cannot be told.`
 
@@ -45,6 +46,7 @@ type explainer struct {
 	online bool
 	keys   jwks.Options
 	token  string
+	given  given
 
 	plugin  *pluginCheck
 	source  source
@@ -70,6 +72,7 @@ func Explain(ctx context.Context, std Streams, args []string) int {
 		return err
 	})
 	f.BoolVar(&x.online, "online", false, "fetch issuers' keys and lists of revoked tokens")
+	x.given.flags(f)
 	x.keys.Flags(f)
 	switch err := f.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -229,16 +232,24 @@ func (x *explainer) readToken(from io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("reading the token: %w", err)
 	}
-	words := strings.Fields(string(text))
-	for _, before := range []string{"Authorization:", "Bearer"} {
-		if len(words) > 0 && strings.EqualFold(words[0], before) {
-			words = words[1:]
+	var words []string
+	for line := range strings.Lines(string(text)) {
+		if !x.given.header(line) {
+			words = append(words, strings.Fields(line)...)
+		}
+	}
+	if len(words) > 0 && strings.EqualFold(words[0], "Authorization:") {
+		words = words[1:]
+	}
+	for _, scheme := range []string{"Bearer", "DPoP"} {
+		if x.given.scheme == "" && len(words) > 0 && strings.EqualFold(words[0], scheme) {
+			x.given.scheme, words = scheme, words[1:]
 		}
 	}
 	if x.token = strings.Join(words, " "); x.token == "" {
 		return errors.New("there is no token on standard input")
 	}
-	return nil
+	return x.given.check(x.plugin.config)
 }
 
 // decide has the plugin's engine decide, as it does for Kong.
@@ -278,14 +289,14 @@ func (x *explainer) decide(ctx context.Context) error {
 func (x *explainer) request() *plugin.Request {
 	c := x.plugin.config
 	r := &plugin.Request{
-		Method: []byte("GET"), UpstreamPath: []byte("/"),
-		Headers: make([][]byte, len(c.HeaderNames)), Trace: &x.trace,
+		UpstreamPath: []byte("/"), Headers: make([][]byte, len(c.HeaderNames)), Trace: &x.trace,
 	}
+	x.given.to(r)
 	switch {
 	case len(c.HeaderNames) > 0:
 		at := max(0, slices.IndexFunc(c.HeaderNames, func(name string) bool { return strings.EqualFold(name, "authorization") }))
-		r.Headers[at] = []byte("Bearer " + x.token)
-		x.where = "in the header " + http.CanonicalHeaderKey(c.HeaderNames[at]) + ", after Bearer"
+		r.Headers[at] = []byte(x.given.sentBy() + " " + x.token)
+		x.where = "in the header " + http.CanonicalHeaderKey(c.HeaderNames[at]) + ", after " + x.given.sentBy()
 	case len(c.URIParamNames) > 0:
 		r.Query = []byte(url.QueryEscape(c.URIParamNames[0]) + "=" + url.QueryEscape(x.token))
 		x.where = "in the query parameter " + c.URIParamNames[0]
@@ -319,11 +330,10 @@ func (x *explainer) unsure() string {
 			if n := x.filledInKey(); n != nil {
 				return fmt.Sprintf("%s (%s:%d) is filled in later, and not known here", n.Path, n.File, n.Line)
 			}
-		case plugin.ReasonNoCertificate:
-			return "the token is bound to a client certificate, which comes with a request"
-		case plugin.ReasonBearerOfBound:
-			return "the token is bound to a key, of which each request brings a proof"
-		default: // is sure
+		default:
+			if lacks := x.given.lacks(no.Reason); lacks != "" {
+				return lacks
+			}
 		}
 	}
 	if !x.online && x.trace.Refusal == nil && len(x.plugin.config.Revocations) > 0 {

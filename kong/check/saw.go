@@ -20,7 +20,10 @@ func (x *explainer) saw(s plugin.Step) string {
 		if x.where == "" {
 			return "is looked for nowhere: header_names, uri_param_names and cookie_names are empty"
 		}
-		return "sent " + x.where
+		if text := "sent " + x.where; s.Passed || x.given.sentBy() != "DPoP" {
+			return text
+		}
+		return "sent " + x.where + ", while dpop is off"
 	case plugin.CheckForm:
 		return x.sawForm(s.Passed)
 	case plugin.CheckKeyClaim:
@@ -78,8 +81,10 @@ func (x *explainer) saw(s plugin.Step) string {
 		return x.sawRevocation(s)
 	case plugin.CheckBinding:
 		return fmt.Sprintf("cnf is %s; mtls_binding is %s, dpop is %s", quote(t.Claims["cnf"]), c.MTLSBinding, c.DPoP)
-	case plugin.CheckCertificate, plugin.CheckProof:
-		return "comes with a request, and is not known here"
+	case plugin.CheckCertificate:
+		return x.sawCertificate(s.Passed)
+	case plugin.CheckProof:
+		return x.sawProof(s.Passed)
 	}
 	return ""
 }
@@ -96,9 +101,7 @@ func (x *explainer) sawForm(ok bool) string {
 	case parts != 3:
 		return fmt.Sprintf("it has %s, where a signed JWT has three", number(parts, "part"))
 	}
-	var told struct{ Message string }
-	_ = json.Unmarshal(x.trace.Refusal.Body, &told)
-	return strings.TrimPrefix(told.Message, "Bad token; ")
+	return strings.TrimPrefix(x.message(), "Bad token; ")
 }
 
 func (x *explainer) sawCredential(there bool) string {
@@ -181,6 +184,18 @@ func (x *explainer) sawConsumer(there bool) string {
 // fetched.
 func (x *explainer) isUnfetched(list int) bool {
 	return !x.online && list > min(1, len(x.plugin.config.Revoked))
+}
+
+// isUnknown tells whether a check could not be made, for want of what it looks at.
+func (x *explainer) isUnknown(s plugin.Step) bool {
+	switch s.Check {
+	case plugin.CheckRevocation:
+		return x.isUnfetched(s.Number)
+	case plugin.CheckCertificate, plugin.CheckProof:
+		return !s.Passed && x.given.lacks(x.trace.Refusal.Reason) != ""
+	default:
+		return false
+	}
 }
 
 func (x *explainer) sawRevocation(s plugin.Step) string {

@@ -85,17 +85,23 @@ func (x *explainer) tellToken(p *printer) {
 			says = append(says, name+" "+x.when(v))
 		}
 	}
-	for i, text := range says {
-		title := ""
-		if i == 0 {
-			title = "Token"
-		}
-		p.line("%-11s%s", title, text)
-	}
+	p.block("Token", says)
 	if is := x.trace.Issuer; is != nil {
 		p.line("%-11s%s, of config.issuers", "Issuer", is.Issuer)
 	}
+	if x.given.url != nil {
+		p.line("%-11s%s %s", "Request", printable(x.given.method), printable(x.given.url.Redacted()))
+	}
+	p.block("Proof", x.proofSays())
 	p.line("")
+}
+
+// block writes lines with a title beside the first one.
+func (p *printer) block(title string, lines []string) {
+	for _, text := range lines {
+		p.line("%-11s%s", title, text)
+		title = ""
+	}
 }
 
 // place is where a node is.
@@ -107,7 +113,7 @@ func (x *explainer) tellSteps(p *printer) {
 	for _, s := range x.trace.Steps {
 		mark := p.paint(green, "ok  ")
 		switch {
-		case s.Check == plugin.CheckRevocation && x.isUnfetched(s.Number), s.Check == plugin.CheckCertificate, s.Check == plugin.CheckProof:
+		case x.isUnknown(s):
 			mark = p.paint(yellow, "?   ")
 		case !s.Passed:
 			mark = p.paint(red, "FAIL")
