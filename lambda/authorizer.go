@@ -120,7 +120,7 @@ var (
 	errUndecided = errors.New("the request could not be decided: see the log")
 )
 
-// Invoke implements lambda.Handler. An error is an answer that API Gateway does
+// Invoke implements [runtimeapi.Handler]. An error is an answer that API Gateway does
 // not remember.
 func (a *authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte, err error) {
 	defer func() {

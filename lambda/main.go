@@ -9,29 +9,37 @@ import (
 	"os"
 	"runtime"
 
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"kong-go-jwt/lambda/runtimeapi"
 )
 
 func main() {
 	log := newLogger(os.Stdout, os.Getenv("AWS_LAMBDA_LOG_LEVEL"))
-	a, err := start(log)
+	address, ctx := os.Getenv("AWS_LAMBDA_RUNTIME_API"), context.Background()
+	a, err := start(ctx, log)
 	if err != nil {
 		log.Error("cannot start: every request of this authorizer is answered 500", "why", err.Error())
+		_ = runtimeapi.FailInit(ctx, address, err) // the log has told
 		os.Exit(1)
 	}
-	if lambdacontext.MaxConcurrency() == 1 {
+	concurrency := lambdacontext.MaxConcurrency() // 1, but for managed instances
+	if concurrency == 1 {
 		// One event at a time needs one thread: handing it from one to another costs time.
 		runtime.GOMAXPROCS(1)
 	}
-	slog.SetDefault(log) // what the library tells of errors that are answers here
-	slog.SetLogLoggerLevel(slog.LevelDebug)
-	lambda.Start(lambda.Handler(a))
+	ended := make(chan error)
+	for range concurrency {
+		loop := runtimeapi.Loop{Address: address, Handler: a, MaxEvent: maxEvent}
+		go func() { ended <- loop.Run(ctx) }()
+	}
+	log.Error("the process ends", "why", (<-ended).Error())
+	os.Exit(1)
 }
 
 // start makes the authorizer that the environment asks for. The error names the
 // variable, or the field of the configuration, at fault.
-func start(log *slog.Logger) (*authorizer, error) {
+func start(ctx context.Context, log *slog.Logger) (*authorizer, error) {
 	s, err := readSettings(os.Getenv)
 	if err != nil {
 		return nil, err
@@ -46,6 +54,6 @@ func start(log *slog.Logger) (*authorizer, error) {
 		// The extension that has them answers only from the first event on.
 		return a, nil
 	}
-	_, err = a.current(context.Background())
+	_, err = a.current(ctx)
 	return a, err
 }

@@ -102,7 +102,7 @@ func TestLambdaNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := lambda.Start(dir, []string{"NODE_EXTRA_CA_CERTS=" + strings.TrimPrefix(ca, "SSL_CERT_FILE="), "ISSUER=" + p.URL, "AUDIENCE=api"}, node, "runtime.mjs")
+	theirs, err := lambda.Start(dir, []string{"NODE_EXTRA_CA_CERTS=" + strings.TrimPrefix(ca, "SSL_CERT_FILE="), "ISSUER=" + p.URL, "AUDIENCE=api"}, node, "runtime.mjs", "./authorizer.mjs")
 	if err != nil {
 		t.Fatal(err)
 	}

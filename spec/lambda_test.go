@@ -318,6 +318,9 @@ func TestLambdaRefusesWhatNeedsKong(t *testing.T) {
 			if err := json.Unmarshal([]byte(f.Log.String()), &line); err != nil || line.Level != "ERROR" || !strings.HasPrefix(line.Why, tt.want) {
 				t.Errorf("%s: want one line of JSON, with %q", f.Log, tt.want)
 			}
+			if told := f.InitError(); told != line.Why {
+				t.Errorf("Lambda is told %q, the log %q", told, line.Why)
+			}
 		})
 	}
 }

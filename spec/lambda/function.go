@@ -17,8 +17,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Function is a running function: one process, with one event at a time. Its
@@ -31,6 +34,7 @@ type Function struct {
 	exited  chan struct{}
 	next    chan invocation
 	answers chan Answer
+	failed  atomic.Pointer[string]
 	n       int
 }
 
@@ -93,6 +97,12 @@ func (f *Function) runtimeAPI() http.Handler {
 			w.Write(i.event)
 		}
 	})
+	mux.HandleFunc("POST "+base+"/init/error", func(w http.ResponseWriter, r *http.Request) {
+		var e struct{ ErrorMessage string }
+		json.NewDecoder(r.Body).Decode(&e)
+		f.failed.Store(&e.ErrorMessage)
+		w.WriteHeader(http.StatusAccepted)
+	})
 	answer := func(read func([]byte) Answer) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
@@ -151,6 +161,14 @@ func (f *Function) Wait(patience time.Duration) (int, error) {
 	}
 }
 
+// InitError is what the process has told of why it cannot start; empty: nothing.
+func (f *Function) InitError() string {
+	if message := f.failed.Load(); message != nil {
+		return *message
+	}
+	return ""
+}
+
 // MaxRSS is the most memory that the process has had, in bytes, of one that runs.
 func (f *Function) MaxRSS() (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", f.cmd.Process.Pid))
@@ -166,18 +184,12 @@ func (f *Function) MaxRSS() (int, error) {
 	return 0, errors.New("no VmHWM")
 }
 
-// CPU is the processor time that the process has taken, in steps of 10 ms.
+// CPU is the processor time that the process has taken.
 func (f *Function) CPU() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", f.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	// The fields from the third on, after the name in parentheses.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	const utime, stime, tick = 11, 12, 10 * time.Millisecond
-	user, err1 := strconv.Atoi(fields[utime])
-	system, err2 := strconv.Atoi(fields[stime])
-	return time.Duration(user+system) * tick, errors.Join(err1, err2)
+	const perProcess = 2 // CPUCLOCK_SCHED of the process's clock, as of clock_getcpuclockid(3)
+	var taken unix.Timespec
+	err := unix.ClockGettime(int32(^f.cmd.Process.Pid<<3|perProcess), &taken)
+	return time.Duration(taken.Nano()), err
 }
 
 // Close ends the process.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,8 +29,13 @@ func main() {
 	flag.StringVar(&o.node, "node", "spec/node", "`directory` with package.json, in which npm ci was run")
 	flag.IntVar(&o.rounds, "rounds", 15, "how often each is started")
 	flag.IntVar(&o.events, "events", 2000, "how many warm events are measured of each kind")
+	empty := flag.Bool("empty", false, "be a function that decides nothing, to measure what the exchange alone costs")
 	flag.Parse()
-	if err := run(o); err != nil {
+	do := func() error { return run(o) }
+	if *empty {
+		do = answerAll
+	}
+	if err := do(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -40,7 +46,16 @@ type options struct {
 	rounds, events       int
 }
 
-// contender is one of the two authorizers.
+// The contenders: the authorizers, and functions that decide nothing.
+const (
+	goJWT = iota
+	uncached
+	node
+	emptyGo
+	emptyNode
+)
+
+// contender is a function that is measured.
 type contender struct {
 	name string
 	env  []string
@@ -83,13 +98,18 @@ func run(o options) error {
 			`"algorithms":["RS256","ES256","EdDSA"]}],"cache_ttl":%s,"claims_to_headers":[{"header":"userId","claim":["sub"]},{"header":"role","claim":["role"]}]}`,
 			p.URL, p.URL+"/keys", ttl)}
 	}
-	ours := &contender{"go-jwt", config("300"), dir, []string{o.bootstrap}}
-	uncached := &contender{"go-jwt, cache_ttl 0", config("0"), dir, []string{o.bootstrap}}
-	node := &contender{
-		"Node, aws-jwt-verify",
-		[]string{"NODE_EXTRA_CA_CERTS=" + ca, "ISSUER=" + p.URL, "AUDIENCE=api", "PATH=" + os.Getenv("PATH")},
-		filepath.Join(o.node, "lambda"),
-		[]string{"node", "runtime.mjs"},
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	nodeEnv := []string{"NODE_EXTRA_CA_CERTS=" + ca, "ISSUER=" + p.URL, "AUDIENCE=api", "PATH=" + os.Getenv("PATH")}
+	nodeDir := filepath.Join(o.node, "lambda")
+	all := [...]*contender{
+		goJWT:     {"go-jwt", config("300"), dir, []string{o.bootstrap}},
+		uncached:  {"go-jwt, cache_ttl 0", config("0"), dir, []string{o.bootstrap}},
+		node:      {"Node, aws-jwt-verify", nodeEnv, nodeDir, []string{"node", "runtime.mjs", "./authorizer.mjs"}},
+		emptyGo:   {"empty, Go", nil, dir, []string{self, "-empty"}},
+		emptyNode: {"empty, Node", nodeEnv, nodeDir, []string{"node", "runtime.mjs", "./empty.mjs"}},
 	}
 	event := func(alg string, n int) ([]byte, error) {
 		token, err := p.Token(keys[alg], map[string]any{"aud": "api", "role": "admin", "jti": fmt.Sprint(n)}, nil)
@@ -97,10 +117,10 @@ func run(o options) error {
 		return r.Event(lambda.RESTToken), err
 	}
 	t := table{tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)}
-	if err := t.cold(o, []*contender{ours, node}, event); err != nil {
+	if err := t.cold(o, []*contender{all[goJWT], all[node]}, event); err != nil {
 		return err
 	}
-	if err := t.warm(o, []*contender{ours, uncached, node}, event); err != nil {
+	if err := t.warm(o, all[:], event); err != nil {
 		return err
 	}
 	return t.size(o)
@@ -146,58 +166,61 @@ func (t table) cold(o options, contenders []*contender, event func(string, int) 
 	return nil
 }
 
-// warm measures calls of running functions, in turn. The first of contenders
-// remembers tokens, the last is the one to compare with.
-func (t table) warm(o options, contenders []*contender, event func(string, int) ([]byte, error)) error {
-	running := make([]*lambda.Function, len(contenders))
-	for i, c := range contenders {
-		f, err := c.start()
+// warm measures calls of running functions, each of which is called once in turn,
+// in an order that changes.
+func (t table) warm(o options, c []*contender, event func(string, int) ([]byte, error)) error {
+	running := make([]*lambda.Function, len(c))
+	for i := range c {
+		f, err := c[i].start()
 		if err != nil {
 			return err
 		}
 		defer f.Close()
 		running[i] = f
 	}
+	p50, cpu := make([]float64, len(c)), make([]float64, len(c)) // of one algorithm, in µs
+	rows := func(what string, ours, theirs int) {
+		t.row(what+", p50", "µs", p50[ours], p50[theirs])
+		t.row("  its processor time", "µs", cpu[ours], cpu[theirs])
+	}
 	for alg := range strings.FieldsSeq(algorithms) {
 		e, err := event(alg, 0)
 		if err != nil {
 			return err
 		}
-		p50, cpu := make([][]float64, len(contenders)), make([]float64, len(contenders))
 		const warmUp = 500
+		times := make([][]float64, len(c))
 		for n := range o.events + warmUp {
-			for i, f := range running {
+			for _, i := range rand.Perm(len(c)) {
 				if n == warmUp {
-					took, err := f.CPU()
+					taken, err := running[i].CPU()
 					if err != nil {
 						return err
 					}
-					cpu[i] = -took.Seconds() * 1e6
+					cpu[i] = -taken.Seconds() * 1e6
 				}
 				begun := time.Now()
-				if err := allowed(f, e); err != nil {
-					return fmt.Errorf("%s: %w\n%s", contenders[i].name, err, f.Log)
+				if err := allowed(running[i], e); err != nil {
+					return fmt.Errorf("%s: %w\n%s", c[i].name, err, running[i].Log)
 				}
 				if n >= warmUp {
-					p50[i] = append(p50[i], time.Since(begun).Seconds()*1e6)
+					times[i] = append(times[i], time.Since(begun).Seconds()*1e6)
 				}
 			}
 		}
-		for i, f := range running {
-			took, err := f.CPU()
+		for i := range c {
+			taken, err := running[i].CPU()
 			if err != nil {
 				return err
 			}
-			cpu[i] = (cpu[i] + took.Seconds()*1e6) / float64(o.events)
+			p50[i], cpu[i] = median(times[i]), (cpu[i]+taken.Seconds()*1e6)/float64(o.events)
 		}
-		theirs, last := median(p50[len(p50)-1]), cpu[len(cpu)-1]
-		t.row("warm call, "+alg+", p50", "µs", median(p50[0]), theirs)
-		t.row("  its processor time", "µs", cpu[0], last)
-		t.row("  p50 with nothing remembered (cache_ttl 0)", "µs", median(p50[1]), theirs)
-		t.row("  its processor time", "µs", cpu[1], last)
+		rows("warm call, "+alg, goJWT, node)
+		rows("with nothing remembered (cache_ttl 0), "+alg, uncached, node)
+		rows("a function that decides nothing", emptyGo, emptyNode)
 	}
 	var rss [2]float64
-	for i, f := range []*lambda.Function{running[0], running[len(running)-1]} {
+	for i, f := range []*lambda.Function{running[goJWT], running[node]} {
 		n, err := f.MaxRSS()
 		if err != nil {
 			return err

@@ -1,8 +1,8 @@
 // A custom runtime: the loop that asks Lambda for events. It does less than the
 // one that AWS's runtime for Node has.
 import { Agent, request } from "node:http";
-import { handler } from "./authorizer.mjs";
 
+const { handler } = await import(process.argv[2]);
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
