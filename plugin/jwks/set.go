@@ -27,8 +27,6 @@ type set struct {
 	report  report
 	wake    chan struct{} // tells run that a flight was asked for
 	ask     func()        // has the flight begun that was asked for
-	stop    context.CancelFunc
-	users   int // held by Sets.mu
 
 	current atomic.Pointer[snapshot] // nil: nothing is known
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"kong-go-jwt/plugin"
@@ -79,11 +78,7 @@ func fill[T int | int64 | time.Duration](field *T, value T) {
 type Sets struct {
 	o       *Options
 	fetcher *fetcher
-	running sync.WaitGroup
-
-	mu     sync.Mutex
-	open   map[source]*set
-	closed bool
+	open    fetch.Shared[source, *set]
 }
 
 // source is where keys come from.
@@ -98,22 +93,17 @@ var _ plugin.KeySets = (*Sets)(nil)
 // they are done with.
 func New(o Options) *Sets {
 	filled := o.withDefaults()
-	return &Sets{o: filled, fetcher: newFetcher(filled), open: make(map[source]*set)}
+	return &Sets{o: filled, fetcher: newFetcher(filled)}
 }
 
 // Open implements [plugin.KeySets].
 func (s *Sets) Open(issuer, jwksURI string) plugin.KeySet {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	from := source{issuer, jwksURI}
-	shared := s.open[from]
-	if shared == nil {
-		shared = newSet(s.o, s.fetcher, from)
-		s.open[from] = shared
-		s.start(shared)
-	}
-	shared.users++
-	return &opened{set: shared, sets: s}
+	shared, release := s.open.Open(from, func(closed bool) (*set, func()) {
+		shared := newSet(s.o, s.fetcher, from)
+		return shared, s.start(shared, closed)
+	})
+	return &opened{set: shared, release: release}
 }
 
 // Fetchable tells why nothing may be fetched for an issuer; nil: it may.
@@ -128,66 +118,47 @@ func (s *Sets) Fetchable(issuer, jwksURI string) error {
 	return err
 }
 
-// start lets shared fetch its keys, unless nothing is fetched any more.
-func (s *Sets) start(shared *set) {
-	ctx, stop := context.WithCancel(context.Background())
-	shared.stop = stop
+// start lets shared fetch its keys, unless nothing is fetched any more, and returns
+// what ends that.
+func (s *Sets) start(shared *set, closed bool) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
 	switch {
-	case s.closed:
+	case closed:
 		shared.end()
 	case s.o.OnDemand:
-		shared.ask = func() { s.running.Go(func() { shared.refresh(ctx) }) }
-		shared.stop = func() {
-			stop()
+		shared.ask = func() { s.open.Go(func() { shared.refresh(ctx) }) }
+		return func() {
+			cancel()
 			shared.end()
 		}
 	default:
 		shared.ask = func() { shared.wake <- struct{}{} }
 		shared.flight = newFlight() // run begins with a fetch
-		s.running.Go(func() { shared.run(ctx) })
+		s.open.Go(func() { shared.run(ctx) })
 	}
+	return cancel
 }
 
 // opened is a set as one of its users sees it.
 type opened struct {
 	*set
-	sets *Sets
-	once sync.Once
+	release func()
 }
 
 // Close implements [plugin.KeySet]. Keys that are known are still told to who
 // asks, for requests that are being decided.
-func (o *opened) Close() { o.once.Do(func() { o.sets.release(o.set) }) }
-
-func (s *Sets) release(shared *set) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if shared.users--; shared.users == 0 {
-		shared.stop()
-		delete(s.open, shared.from)
-	}
-}
+func (o *opened) Close() { o.release() }
 
 // Close stops all fetching, and waits until it has.
-func (s *Sets) Close() {
-	s.mu.Lock()
-	s.closed = true
-	for _, shared := range s.open {
-		shared.stop()
-	}
-	s.mu.Unlock()
-	s.running.Wait()
-}
+func (s *Sets) Close() { s.open.Close() }
 
 // Ages returns how long ago the keys of each issuer were last fetched. Issuers
 // whose keys never were are missing. Where an issuer's keys come from several
 // URLs, it is the greatest age.
 func (s *Sets) Ages() map[string]time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	now := s.o.Now()
-	ages := make(map[string]time.Duration, len(s.open))
-	for from, shared := range s.open {
+	ages := map[string]time.Duration{}
+	for from, shared := range s.open.All() {
 		if at := shared.lastGood(); !at.IsZero() {
 			ages[from.issuer] = max(ages[from.issuer], now.Sub(at))
 		}
@@ -197,10 +168,8 @@ func (s *Sets) Ages() map[string]time.Duration {
 
 // Unknown returns the issuers whose keys are not known, and why.
 func (s *Sets) Unknown() map[string]error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	unknown := map[string]error{}
-	for from, shared := range s.open {
+	for from, shared := range s.open.All() {
 		if _, known := shared.known(""); known {
 			continue
 		}

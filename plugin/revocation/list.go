@@ -23,8 +23,6 @@ type list struct {
 	from   schema.Revocation
 	where  string        // its URL for logs
 	tried  chan struct{} // closed when it was first tried to be fetched
-	stop   context.CancelFunc
-	users  int // held by Lists.mu
 
 	current atomic.Pointer[snapshot] // nil: it was never fetched
 }

@@ -5,7 +5,6 @@ package revocation
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"kong-go-jwt/plugin"
@@ -32,13 +31,9 @@ type Options struct {
 
 // Lists are the lists in use. It is safe for concurrent use.
 type Lists struct {
-	o       Options
-	client  *fetch.Client
-	running sync.WaitGroup
-
-	mu     sync.Mutex
-	open   map[schema.Revocation]*list
-	closed bool
+	o      Options
+	client *fetch.Client
+	open   fetch.Shared[schema.Revocation, *list]
 }
 
 var _ plugin.RevocationLists = (*Lists)(nil)
@@ -64,7 +59,7 @@ func New(o Options) *Lists {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lists{o: o, client: fetch.New(o.Fetching), open: make(map[schema.Revocation]*list)}
+	return &Lists{o: o, client: fetch.New(o.Fetching)}
 }
 
 // Open implements [plugin.RevocationLists].
@@ -73,25 +68,18 @@ func (s *Lists) Open(r schema.Revocation) (plugin.RevocationList, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // says it all
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	shared := s.open[r]
-	if shared == nil {
-		shared = s.newList(r, fetch.Where(u))
-		s.open[r] = shared
+	shared, release := s.open.Open(r, func(closed bool) (*list, func()) {
+		shared := s.newList(r, fetch.Where(u))
 		ctx, stop := context.WithCancel(context.Background())
-		shared.stop = stop
 		switch {
 		case s.o.Idle:
 			close(shared.tried)
-		case s.closed:
-			stop()
-		default:
-			s.running.Go(func() { shared.run(ctx) })
+		case !closed:
+			s.open.Go(func() { shared.run(ctx) })
 		}
-	}
-	shared.users++
-	return &opened{list: shared, lists: s}, nil
+		return shared, stop
+	})
+	return &opened{list: shared, release: release}, nil
 }
 
 // Fixed implements [plugin.RevocationLists].
@@ -123,32 +111,14 @@ func (constant) Close() {}
 // opened is a list as one of its users sees it.
 type opened struct {
 	*list
-	lists *Lists
-	once  sync.Once
+	release func()
 }
 
 // Close implements [plugin.RevocationList].
-func (o *opened) Close() { o.once.Do(func() { o.lists.release(o.list) }) }
-
-func (s *Lists) release(shared *list) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if shared.users--; shared.users == 0 {
-		shared.stop()
-		delete(s.open, shared.from)
-	}
-}
+func (o *opened) Close() { o.release() }
 
 // Close stops all fetching, and waits until it has.
-func (s *Lists) Close() {
-	s.mu.Lock()
-	s.closed = true
-	for _, shared := range s.open {
-		shared.stop()
-	}
-	s.mu.Unlock()
-	s.running.Wait()
-}
+func (s *Lists) Close() { s.open.Close() }
 
 // Status is what can be told of a list.
 type Status struct {
@@ -161,10 +131,8 @@ type Status struct {
 // Status tells of each list in use. Age is that since it was last fetched, or
 // seen to be unchanged; 0 if it never was.
 func (s *Lists) Status() []Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Status, 0, len(s.open))
-	for _, l := range s.open {
+	var all []Status
+	for _, l := range s.open.All() {
 		all = append(all, l.status())
 	}
 	return all
@@ -172,10 +140,8 @@ func (s *Lists) Status() []Status {
 
 // Unknown tells, by URL, of lists for want of which tokens are refused, and why.
 func (s *Lists) Unknown() map[string]error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	unknown := make(map[string]error)
-	for _, l := range s.open {
+	for _, l := range s.open.All() {
 		if !l.open() && l.known() == nil {
 			unknown[l.where] = l.unknown()
 		}
