@@ -3,6 +3,7 @@ package kong_test
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,26 @@ func TestNginxConf(t *testing.T) {
 	}
 	if text := nginxConf(t, kong.NginxOptions{Prefix: "/p"}); strings.Contains(text, "more_clear_input_headers") {
 		t.Error("headers are cleared without -edge")
+	}
+}
+
+// In which versions of nginx the variable is empty.
+func TestNginxConfKnowsOldVersions(t *testing.T) {
+	text := nginxConf(t, kong.NginxOptions{Prefix: "/p"})
+	_, body, _ := strings.Cut(text, "map $nginx_version $go_jwt_request {")
+	_, expression, _ := strings.Cut(body, `"~`)
+	expression, value, _ := strings.Cut(expression, `" `)
+	old := regexp.MustCompile(expression)
+	if !strings.HasPrefix(value, `"";`) || old.NumSubexp() > 0 { // a group would cost each request a capture
+		t.Errorf("%s %.10s", expression, value)
+	}
+	for version, want := range map[string]bool{
+		"1.11.7": true, "1.9.15": true, "1.19.9": true, "1.20.0": true, "1.21.4": true, "1.22.1": true,
+		"1.23.0": false, "1.25.3": false, "1.27.1": false, "1.29.3": false, "1.30.0": false, "1.100.0": false, "2.1.0": false, "11.1.0": false, "": false,
+	} {
+		if old.MatchString(version) != want {
+			t.Errorf("%q is old: %v", version, !want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,13 +26,19 @@ type reads struct {
 	upstreamPath  bool
 	credential    bool
 	certificate   bool
-	peer          bool // and the header in which it may tell the certificate
+	peer          bool // and certificateHeader
 	proof         bool // and what it must be of
 
 	headerNames []string // Config.HeaderNames
 	identifying []string // headers whose disguises are removed; nil: none
 	claimed     []string // plugin.ConfiguredHeaders
 	hides       bool     // Config.HideCredentials
+
+	// certificateHeader is where the peer may tell the certificate, in lower case with
+	// dashes. Like the proof, it comes with all headers, or by a variable of its own
+	// where the nginx variable is set up: an nginx without it may show the first alone
+	// of several headers (go-jwt.nginx.conf).
+	certificateHeader string
 
 	fewDisguises bool   // of claimed, so that all can be removed unseen
 	removals     []byte // of them (appendRemovals)
@@ -57,7 +64,9 @@ func newReads(c *schema.Config) *reads {
 		proof:        proof,
 		hides:        c.HideCredentials,
 	}
-	r.peer = r.certificate && c.CertificateHeaderName != ""
+	if r.peer = r.certificate && c.CertificateHeaderName != ""; r.peer {
+		r.certificateHeader = dashed(c.CertificateHeaderName)
+	}
 	if c.GuardHeaders {
 		r.identifying = plugin.GuardedHeaders(c)
 	}
@@ -65,9 +74,9 @@ func newReads(c *schema.Config) *reads {
 	r.claimed = plugin.ConfiguredHeaders(c)
 	disguises, r.fewDisguises = plugin.ConfiguredDisguises(c)
 	r.removals = appendRemovals(nil, disguises)
-	// A variable is cheaper than all headers, but joins repeated ones, which
-	// matters for every header but Authorization: nginx refuses it twice.
-	r.headers = c.GuardHeaders || len(c.CookieNames) > 0 || !onlyAuthorization
+	// A variable is cheaper than all headers, but joins repeated ones, or shows the first
+	// alone, which matters for every header but Authorization: nginx refuses it twice.
+	r.headers = c.GuardHeaders || len(c.CookieNames) > 0 || !onlyAuthorization || r.peer || r.proof
 	r.authorization = !r.headers && len(c.HeaderNames) > 0
 
 	r.variable.getVar(requestVariable)
@@ -84,6 +93,7 @@ func newReads(c *schema.Config) *reads {
 		r.plain.call("kong.request.get_method", noArguments)
 	}
 	for _, b := range []*batch{&r.variable, &r.plain} {
+		byVariable := b == &r.variable
 		if r.target {
 			b.getVar("request_uri")
 		}
@@ -98,10 +108,14 @@ func newReads(c *schema.Config) *reads {
 		}
 		if r.peer {
 			b.getVar("realip_remote_addr")
-			b.getVar("http_" + strings.ReplaceAll(strings.ToLower(c.CertificateHeaderName), "-", "_")) // joins repeated ones
+		}
+		if r.peer && byVariable {
+			b.getVar("http_" + strings.ReplaceAll(r.certificateHeader, "-", "_"))
+		}
+		if r.proof && byVariable {
+			b.getVar("http_dpop")
 		}
 		if r.proof {
-			b.getVar("http_dpop") // so does this
 			b.getVar("http_host")
 			for _, part := range []string{"scheme", "host", "port"} {
 				b.call("kong.request.get_forwarded_"+part, noArguments)
@@ -130,7 +144,25 @@ func (r *reads) fromHeaders(headers []wire.Header, to *plugin.Request) {
 			to.Sent = append(to.Sent, plugin.SentHeader{Name: string(h.Name), More: h.Values[1:]})
 		}
 	}
+	if r.peer {
+		to.CertificateHeader = joined(headers, r.certificateHeader)
+	}
+	if r.proof {
+		to.DPoP = joined(headers, "dpop")
+	}
 	to.Disguised = r.disguised(headers)
+}
+
+// joined returns all headers of that name, whether spelt with dashes or underscores,
+// as $http_NAME does since nginx 1.23.
+func joined(headers []wire.Header, name string) []byte {
+	var all [][]byte
+	for _, h := range headers {
+		if dashed(string(h.Name)) == name {
+			all = append(all, h.Values...)
+		}
+	}
+	return bytes.Join(all, []byte(", "))
 }
 
 func (r *reads) disguised(headers []wire.Header) (names []string) {

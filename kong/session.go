@@ -203,7 +203,7 @@ func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 			return nil, err
 		}
 	}
-	return nil, s.rest(r)
+	return nil, s.rest(r, false)
 }
 
 // readVariable fills s.request by way of the nginx variable; it is not done if
@@ -213,7 +213,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	if err != nil {
 		return false, nil, err
 	}
-	if err := s.rest(r); err != nil {
+	if err := s.rest(r, true); err != nil {
 		return false, nil, err
 	}
 	c := s.server.carriedBy(value)
@@ -283,8 +283,8 @@ func (s *session) headers() ([]wire.Header, *plugin.Refusal, error) {
 	return headers, nil, nil
 }
 
-// rest reads what both batches of reads end with.
-func (s *session) rest(r *reads) (err error) {
+// rest reads what the batches of reads end with.
+func (s *session) rest(r *reads, byVariable bool) (err error) {
 	if r.target && err == nil {
 		s.request.Target, err = s.text()
 	}
@@ -302,18 +302,21 @@ func (s *session) rest(r *reads) (err error) {
 	if r.peer && err == nil {
 		s.request.Peer, err = s.text()
 	}
-	if r.peer && err == nil {
+	if r.peer && byVariable && err == nil {
 		s.request.CertificateHeader, err = s.text()
 	}
+	if r.proof && byVariable && err == nil {
+		s.request.DPoP, err = s.text()
+	}
 	if r.proof && err == nil {
-		err = s.proof()
+		err = s.target()
 	}
 	return err
 }
 
-// proof reads a DPoP proof and what it must be of.
-func (s *session) proof() (err error) {
-	for _, to := range []*[]byte{&s.request.DPoP, &s.request.HostHeader, &s.request.Scheme, &s.request.Host} {
+// target reads what a DPoP proof must be of, beside method and path.
+func (s *session) target() (err error) {
+	for _, to := range []*[]byte{&s.request.HostHeader, &s.request.Scheme, &s.request.Host} {
 		if *to, err = s.text(); err != nil {
 			return err
 		}

@@ -40,6 +40,13 @@ func TestGuardConnection(t *testing.T) {
 				}
 			}
 		}
+		t.Run("the second of two headers", func(t *testing.T) {
+			t.Parallel()
+			a := g.send(t, "GET", "/plain", jwt, [2]string{"Connection", "keep-alive"}, [2]string{"Connection", "X-Consumer-ID"})
+			if a.status != http.StatusBadRequest || a.upstream != nil {
+				t.Errorf("%d %s, want 400", a.status, a.body)
+			}
+		})
 		for _, value := range []string{"close", "keep-alive", "keep-alive, X-Other", "upgrade", ""} {
 			t.Run("harmless/"+value, func(t *testing.T) {
 				t.Parallel()
@@ -101,6 +108,29 @@ func TestGuardSpellings(t *testing.T) {
 					})
 				}
 			}
+		}
+	})
+}
+
+// TestGuardBehindAnEmptyHeader: an old nginx shows the first alone of several headers
+// that read the same but for underscores, so that an empty one could hide the next.
+func TestGuardBehindAnEmptyHeader(t *testing.T) {
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+		for _, empty := range []string{"X_Consumer_ID", "X-Consumer-ID"} {
+			t.Run(empty, func(t *testing.T) {
+				t.Parallel()
+				a := g.send(t, "GET", "/plain", jwt, [2]string{empty, ""}, [2]string{"X_Consumer_ID", "evil"}, [2]string{"X-Consumer_ID", "evil"})
+				if a.status != 200 || a.upstream == nil {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+				for name, values := range a.upstream.Headers {
+					if slices.Contains(values, "evil") {
+						t.Errorf("the upstream got %s: %q", name, values)
+					}
+				}
+			})
 		}
 	})
 }

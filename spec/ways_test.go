@@ -12,6 +12,8 @@ var ways = map[string][]string{
 		"-nginx-include=auto", "-nginx-conf-arg=-edge",
 		"-nginx-conf-arg=-header=X-User", "-nginx-conf-arg=-header=X-Roles", "-nginx-conf-arg=-header=X-Each", "-nginx-conf-arg=-header=X-Sub",
 	},
+	// As under Kong 3.4, which shows less of repeated headers.
+	"old nginx": {"-nginx-include=auto", "-nginx-version=1.21.4"},
 }
 
 // withoutMaps is the gateway's -nginx-include without the variable, but with the

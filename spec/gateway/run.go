@@ -37,6 +37,7 @@ type options struct {
 	prefix, include, accessLog   string
 	proxyTLS, verifyClient       string
 	logLevel, pluginLog          string
+	nginxVersion                 nginx.Version
 	pluginArgs, failCalls        list
 	includeArgs, priorities      list
 	workers                      int
@@ -63,6 +64,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.role, "role", "traditional", "traditional, or data_plane: no Admin API")
 	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
 	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store; auto: what the plugin prints with -nginx-conf; server: that, without its maps")
+	version := flags.String("nginx-version", "1.25.3", "nginx under Kong: before 1.23, as in Kong 3.0 to 3.5, $http_NAME shows the first of several headers alone")
 	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
 	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: what is below it is not logged, and what the plugin writes to stderr is info")
 	flags.StringVar(&o.pluginLog, "plugin-log", "", "file for all that the plugin server writes, whatever the log level")
@@ -75,6 +77,10 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.strict, "strict", false, "refuse a configuration with things that Kong knows and this gateway does not, instead of passing over them with a warning")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	var err error
+	if o.nginxVersion, err = nginx.ParseVersion(*version); err != nil {
+		return o, fmt.Errorf("-nginx-version: %w", err)
 	}
 	switch {
 	case o.config == "" || o.plugin == "" || o.workers < 1:
@@ -305,7 +311,7 @@ func (n *node) start(ctx context.Context, rows *config.Store) error {
 		}
 	}
 	n.gateway = proxy.New(n.options.workers, n.info.SocketPath, &proxy.Gateway{
-		Plugin: n.info.Plugins[0].Name, Log: n.log, AccessLog: n.accessLog,
+		Plugin: n.info.Plugins[0].Name, Nginx: n.options.nginxVersion, Log: n.log, AccessLog: n.accessLog,
 		FailCalls: n.options.failCalls,
 		NodeID:    config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
 		Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: time.Minute},

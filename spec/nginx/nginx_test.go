@@ -90,6 +90,12 @@ type node struct {
 // the test expects.
 func startNode(t testing.TB, flags ...string) *node {
 	t.Helper()
+	return startNodeWith(t, func(include string) string { return include }, flags...)
+}
+
+// startNodeWith is startNode with an include that was edited.
+func startNodeWith(t testing.TB, edit func(include string) string, flags ...string) *node {
+	t.Helper()
 	if setup.missing != "" {
 		t.Skipf("%s: see .ci/run for the packages", setup.missing)
 	}
@@ -107,7 +113,7 @@ func startNode(t testing.TB, flags ...string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.write(t, "go-jwt.nginx.conf", include)
+	n.write(t, "go-jwt.nginx.conf", []byte(edit(string(include))))
 	lua, err := filepath.Abs("kong.lua")
 	if err != nil {
 		t.Fatal(err)

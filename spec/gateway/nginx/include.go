@@ -14,6 +14,13 @@ type Map struct {
 	source   template
 	fallback template
 	values   map[string]template
+	patterns []pattern // in their order
+}
+
+// pattern is an entry whose key is a regular expression.
+type pattern struct {
+	re    *regexp.Regexp
+	value template
 }
 
 // ErrSyntax tells of an include file that is not understood.
@@ -122,28 +129,58 @@ func (m *Map) parseBody(tokens []token) ([]token, error) {
 			tokens = tokens[2:]
 			continue
 		}
-		if len(tokens) < 3 || !tokens[2].is(";") || strings.HasPrefix(tokens[0].text, "~") {
+		if len(tokens) < 3 || !tokens[2].is(";") {
 			return nil, fmt.Errorf("%w: map $%s: cannot read the entry %q", ErrSyntax, m.Name, tokens[0].text)
 		}
 		value, err := parseTemplate(tokens[1].text)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = m.add(tokens[0].text, value)
 		}
-		if tokens[0].is("default") {
-			m.fallback = value
-		} else {
-			m.values[strings.ToLower(tokens[0].text)] = value
+		if err != nil {
+			return nil, fmt.Errorf("map $%s: %w", m.Name, err)
 		}
 		tokens = tokens[3:]
 	}
 	return nil, fmt.Errorf("%w: map $%s has no end", ErrSyntax, m.Name)
 }
 
-// Value evaluates the map; lookup gives the variables it uses.
+// add adds an entry. As nginx, it takes no key twice, and regular expressions for
+// what begins with "~", or without case with "~*". It knows only those that Go has too.
+func (m *Map) add(key string, value template) error {
+	expression, isPattern := strings.CutPrefix(key, "~")
+	_, twice := m.values[strings.ToLower(key)]
+	switch {
+	case key == "hostnames" || key == "include" || key == "volatile" || strings.HasPrefix(key, `\`):
+		return fmt.Errorf("%w: cannot read the key %q", ErrSyntax, key)
+	case twice || key == "default" && m.fallback != nil:
+		return fmt.Errorf("%w: the key %q is there twice", ErrSyntax, key)
+	case key == "default":
+		m.fallback = value
+	case isPattern:
+		if rest, ok := strings.CutPrefix(expression, "*"); ok {
+			expression = "(?i)" + rest
+		}
+		re, err := regexp.Compile(expression)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrSyntax, err)
+		}
+		m.patterns = append(m.patterns, pattern{re, value})
+	default:
+		m.values[strings.ToLower(key)] = value
+	}
+	return nil
+}
+
+// Value evaluates the map; lookup gives the variables it uses. A key that is the
+// source wins over one that matches it.
 func (m *Map) Value(lookup func(string) string) string {
-	if len(m.values) > 0 {
-		if t, ok := m.values[strings.ToLower(m.source.expand(lookup))]; ok {
-			return t.expand(lookup)
+	source := m.source.expand(lookup)
+	if t, ok := m.values[strings.ToLower(source)]; ok {
+		return t.expand(lookup)
+	}
+	for _, p := range m.patterns {
+		if p.re.MatchString(source) {
+			return p.value.expand(lookup)
 		}
 	}
 	return m.fallback.expand(lookup)
@@ -274,7 +311,7 @@ type part struct {
 }
 
 func parseTemplate(s string) (template, error) {
-	var t template
+	t := template{}
 	for s != "" {
 		i := strings.IndexByte(s, '$')
 		if i < 0 {

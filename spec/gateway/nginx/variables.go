@@ -9,11 +9,15 @@ import (
 )
 
 // HeaderVariable is $http_NAME: every header whose name reads so when lower
-// case and its dashes underscores, joined by ", " (a Cookie's by "; ").
-func HeaderVariable(h httpd.Header, name string) (string, bool) {
-	separator := ", "
-	if strings.EqualFold(name, "cookie") {
-		separator = "; "
+// case and its dashes underscores, joined by ", " (a Cookie's by "; "). Before nginx
+// 1.23 it is the first of them alone, but for Cookie and X-Forwarded-For.
+func (v Version) HeaderVariable(h httpd.Header, name string) (string, bool) {
+	separator, all := ", ", v.joins()
+	switch strings.ToLower(name) {
+	case "cookie":
+		separator, all = "; ", true
+	case "x_forwarded_for":
+		all = true
 	}
 	var value string
 	found := false
@@ -25,7 +29,9 @@ func HeaderVariable(h httpd.Header, name string) (string, bool) {
 			value += separator
 		}
 		value += f.Value
-		found = true
+		if found = true; !all {
+			break
+		}
 	}
 	return value, found
 }

@@ -53,14 +53,34 @@ func TestHeaderVariable(t *testing.T) {
 		{Name: "Cookie", Value: "a"},
 		{Name: "COOKIE", Value: "b"},
 		{Name: "X-Empty", Value: ""},
+		{Name: "X_Hidden", Value: ""},
+		{Name: "X-Hidden", Value: "evil"},
 	}
-	for name, want := range map[string]string{"x_token": "1, 2", "cookie": "a; b", "x_empty": ""} {
-		if got, ok := nginx.HeaderVariable(h, name); got != want || !ok {
-			t.Errorf("$http_%s: %q %v, want %q", name, got, ok, want)
+	h.Add("X-Forwarded-For", "c")
+	h.Add("X-Forwarded-For", "d")
+	for text, want := range map[string]map[string]string{
+		"1.25.3": {"x_token": "1, 2", "cookie": "a; b", "x_empty": "", "x_forwarded_for": "c, d", "x_hidden": ", evil"},
+		"1.23.0": {"x_token": "1, 2", "x_hidden": ", evil"},
+		"2.0.1":  {"x_token": "1, 2"},
+		"1.22.1": {"x_token": "1", "cookie": "a; b", "x_empty": "", "x_forwarded_for": "c, d", "x_hidden": ""},
+	} {
+		v, err := nginx.ParseVersion(text)
+		if err != nil || v.String() != text {
+			t.Fatalf("%s: %v", v, err)
+		}
+		for name, want := range want {
+			if got, ok := v.HeaderVariable(h, name); got != want || !ok {
+				t.Errorf("%s: $http_%s: %q %v, want %q", v, name, got, ok, want)
+			}
+		}
+		if got, ok := v.HeaderVariable(h, "x_absent"); ok {
+			t.Errorf("an absent header: %q", got)
 		}
 	}
-	if got, ok := nginx.HeaderVariable(h, "x_absent"); ok {
-		t.Errorf("an absent header: %q", got)
+	for _, bad := range []string{"", "1", "1.25", "1.25.3.1", "v1.25.3", "1.25.3 ", "1.-2.3", "1.25.x"} {
+		if _, err := nginx.ParseVersion(bad); err == nil {
+			t.Errorf("%q was taken for a version", bad)
+		}
 	}
 }
 
@@ -81,7 +101,8 @@ server {
 		ngx.header["X-Go-Jwt-Store"] = "7"
 	} }
 }
-map $a $last { default x; }`)
+map $a $last { default x; }
+map $a $matched { "~^b\.[0-9]" b; ~*^C c; ~d$ d; ~^d other; b.1x exactly; default "<$a>"; }`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,9 +124,19 @@ map $a $last { default x; }`)
 			t.Errorf("%s: %q, want %q", a, got, want)
 		}
 	}
+	for a, want := range map[string]string{
+		"b.1": "b", "b.1x": "exactly", "B.1": "<B.1>", "bx1": "<bx1>", "c": "c", "Cx": "c", "xc": "<xc>", "dd": "d", "dx": "other", "": "<>",
+	} {
+		if got := maps["matched"].Value(lookup(map[string]string{"a": a})); got != want {
+			t.Errorf("%s: %q, want %q", a, got, want)
+		}
+	}
 	for _, bad := range []string{
 		"server { }", "server { listen unix:/a; }", `server { content_by_lua_block { " } }`, "more_clear_input_headers X", "lua_x 1;", "map $a $b { default x; ", "map $a b { default x; }", `map $a $b { default "x; }`,
-		"map $a $b { ~x y; }", `map $a $b { default "$"; }`, `map $a $b { default "${a"; }`, "map",
+		"map $a $b { ~( y; }", "map $a $b { ~(?=x) y; }", "map $a $b { ~x y z; }", "map $a $b { ~x; }", "map $a $b { ~x y",
+		"map $a $b { hostnames; }", "map $a $b { include file; }", `map $a $b { \default x; }`, `map $a $b { "volatile" x; }`,
+		"map $a $b { default x; default y; }", "map $a $b { default ''; default ''; }", "map $a $b { x 1; X 2; }",
+		`map $a $b { default "$"; }`, `map $a $b { default "${a"; }`, "map",
 	} {
 		if _, err := nginx.ParseInclude(bad); err == nil {
 			t.Errorf("%q was taken", bad)

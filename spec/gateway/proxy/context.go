@@ -51,7 +51,7 @@ type requestContext struct {
 func (c *requestContext) variable(name string) (string, bool) {
 	name = strings.ToLower(name)
 	if rest, ok := strings.CutPrefix(name, "http_"); ok {
-		return nginx.HeaderVariable(c.header, rest)
+		return c.gateway.Nginx.HeaderVariable(c.header, rest)
 	}
 	if rest, ok := strings.CutPrefix(name, "cookie_"); ok {
 		return nginx.CookieVariable(c.header, rest)
@@ -87,6 +87,8 @@ func (c *requestContext) variable(name string) (string, bool) {
 		return c.requestHost(), true
 	case "scheme":
 		return c.req.Scheme(), true
+	case "nginx_version":
+		return c.gateway.Nginx.String(), true
 	case "server_protocol":
 		return c.req.Proto, true
 	case "remote_addr", "realip_remote_addr":
@@ -146,7 +148,7 @@ func (c *requestContext) requestHost() string {
 // headerValue is kong.request.get_header: the first value of a header, found
 // by dashes and underscores alike when there is no more than one.
 func (c *requestContext) headerValue(name string) (string, bool) {
-	v, ok := nginx.HeaderVariable(c.header, strings.ReplaceAll(name, "-", "_"))
+	v, ok := c.gateway.Nginx.HeaderVariable(c.header, strings.ReplaceAll(name, "-", "_"))
 	if !ok || !strings.Contains(v, ", ") {
 		return v, ok
 	}

@@ -29,6 +29,7 @@ import (
 type Gateway struct {
 	// Plugin is the name of the plugin that lives in the plugin server.
 	Plugin string
+	Nginx  nginx.Version
 	// Include is what stands in nginx's http block.
 	Include atomic.Pointer[nginx.Include]
 	// Lost tells whether the database cannot be reached.
