@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -348,12 +347,7 @@ func TestPastTheGateway(t *testing.T) {
 func TestDemo(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	service := l.Addr().String()
-	l.Close()
+	service := freeAddress(t)
 	var config object
 	if err := yaml.Unmarshal([]byte(strings.ReplaceAll(readRoot(t, "kong/verified.yml"), "127.0.0.1:9000", service)), &config); err != nil {
 		t.Fatal(err)

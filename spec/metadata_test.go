@@ -3,24 +3,12 @@ package spec_test
 import (
 	"bufio"
 	"encoding/json"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 )
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // TestResourceMetadata asks for the document of RFC 9728 and follows the challenges
 // that lead to it.

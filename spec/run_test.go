@@ -1,7 +1,6 @@
 package spec_test
 
 import (
-	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -159,19 +158,7 @@ func TestDemoWithoutUpstream(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
 	_, public := ecKey(t)
-	config, _, _, _ := ownConfiguration("http://api.internal.example:"+freePort(t), public)
+	config, _, _, _ := ownConfiguration("http://"+strings.Replace(freeAddress(t), "127.0.0.1", "api.internal.example", 1), public)
 	g := startGateway(t, config, "-demo")
 	poll(t, patience, func() bool { return strings.Contains(g.log.String(), ", which is yours to start\n") })
-}
-
-// freePort is one that nobody listens on now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

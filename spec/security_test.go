@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,12 +205,13 @@ func TestKidInjection(t *testing.T) {
 	addRoute(config, "/kid", object{"key_claim_name": "kid"})
 	g := startGateway(t, config)
 	var attacks []attack
-	for _, kid := range []string{
+	kids := []string{
 		"/dev/null", "../../../../../../dev/null", "file:///dev/null", "../consumers/alice", "..%2fconsumers%2falice", "%2e%2e/status",
 		"' UNION SELECT 'attacker' -- ", "hs256'--", `hs256" OR "1"="1`, "x' OR '1'='1", "|id", "$(id)", "`id`", "; sleep 5",
 		"hs256\x00", "hs256\n", " hs256", "hs256 ", "HS256", "hs256/", "hs256?", "hs256#", "?size=1000", "hs256;", "hs256/../rs256", "*", "hs%", "hs25_",
 		"{vault://env/path}", strings.Repeat("k", 3000),
-	} {
+	}
+	for _, kid := range kids {
 		header, err := json.Marshal(object{"alg": "HS256", "kid": kid})
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +231,13 @@ func TestKidInjection(t *testing.T) {
 	var stats struct{ Admin map[string]int }
 	g.get(t, "/__stats", &stats)
 	for path := range stats.Admin {
-		if segments := strings.Split(path, "/"); path != "/status" && path != "/jwts" && (len(segments) != 3 || segments[1] != "jwts") {
+		segment, ofKey := strings.CutPrefix(path, "/jwts/")
+		key, err := url.PathUnescape(segment)
+		switch {
+		case path == "/status":
+		case path == "/jwts" && hasConfigurations(): // which are listed
+		case ofKey && err == nil && !strings.Contains(segment, "/") && slices.Contains(append(kids, "hs256"), key):
+		default:
 			t.Errorf("the Admin API was asked for %s", path)
 		}
 	}

@@ -58,13 +58,8 @@ func documentedService(t *testing.T, language, keysURL string) string {
 	if err := os.WriteFile(file, []byte(code[1]), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
+	address := freeAddress(t)
 	_, port, _ := net.SplitHostPort(address)
-	l.Close()
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), "ISSUER=https://gateway.example", "AUDIENCE=orders", "KEYS_URL="+keysURL, "PORT="+port)
 	log := &logBuffer{}
