@@ -86,12 +86,14 @@ func (c *checker) check(ctx context.Context, s *declarative.State) {
 	c.consumers()
 	var all []*pluginCheck
 	for _, p := range s.Plugins {
-		if p.Title == "" {
+		switch {
+		case p.Title == "":
 			c.text(p.Node, "name", true)
-		}
-		if p.Title == schema.Name {
+		case p.Title == schema.Name:
 			c.plugins++
 			all = append(all, c.plugin(ctx, p))
+		case distance(p.Title, schema.Name) == 1:
+			c.warn(p.Node, "name", "is not %s: is that meant?", schema.Name)
 		}
 	}
 	c.credentials(all)
