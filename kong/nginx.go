@@ -72,7 +72,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 		case name == "edge": // would read as -edge
 			return errors.New("-header: edge is a reserved name")
 		case len(c.headers) == maxCarried:
-			return fmt.Errorf("-header: may be given %d times at most", maxCarried)
+			return fmt.Errorf("-header: can be repeated %d times at most", maxCarried)
 		}
 		c.headers = append(c.headers, name)
 		command += " -header " + name

@@ -85,7 +85,7 @@ func certificates(flag, file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: %s holds no PEM certificate", flag, file)
+		return nil, fmt.Errorf("%s: %s contains no PEM certificate", flag, file)
 	}
 	return pool, nil
 }

@@ -96,7 +96,7 @@ func (e *Engine) assert(ctx context.Context, a *asserted, r *Request, wait bool)
 	return m, err
 }
 
-var errNoPath = errors.New("config.upstream_assertion.bind: Kong did not give the path")
+var errNoPath = errors.New("config.upstream_assertion.bind: Kong did not give the path of the request")
 
 // assertBound mints an assertion that is good for r alone.
 func (e *Engine) assertBound(ctx context.Context, a *asserted, r *Request, wait bool) (*minted, error) {

@@ -224,7 +224,7 @@ func consumerClaim(is *issuer, t *token) (value string, path []string) {
 	return "", paths[0]
 }
 
-var errNoSource = errors.New("custom_id cannot be looked up: there is no store")
+var errNoSource = errors.New("a consumer cannot be looked up by custom_id: -store is none")
 
 // consumerBy finds a consumer by what a claim tells of it, and by nothing else:
 // Kong's load_consumer takes ids and usernames alike.

@@ -116,7 +116,7 @@ func newPublicKeyVerifier(algorithm string, key any, leastRSA int) (*verifier, e
 		fit, method = algorithm == "EdDSA", ed448Method{}
 	}
 	if !fit {
-		return nil, fmt.Errorf("key of type %s is not fit for algorithm %s", keyType(key), algorithm)
+		return nil, fmt.Errorf("key of type %s does not fit algorithm %s", keyType(key), algorithm)
 	}
 	return &verifier{method: method, key: key}, nil
 }

@@ -47,7 +47,7 @@ type TokenName struct {
 func (s *Store) openRevocations(c *schema.Config) (lists []RevocationList, faults []error) {
 	fault := func(path, problem string) { faults = append(faults, &schema.FieldError{Path: path, Problem: problem}) }
 	if s.o.Revocations == nil {
-		const problem = "revoked tokens cannot be told here"
+		const problem = "revoked tokens cannot be recognized here"
 		if len(c.Revoked) > 0 {
 			fault("config.revoked", problem)
 		}

@@ -102,9 +102,9 @@ func TestNobodyToAsk(t *testing.T) {
 	t.Cleanup(store.Close)
 	for config, want := range map[string]string{
 		`{}`:                                     "",
-		`{"revoked":[{"jti":"1"}]}`:              "config.revoked: revoked tokens cannot be told here",
+		`{"revoked":[{"jti":"1"}]}`:              "config.revoked: revoked tokens cannot be recognized here",
 		`{"issuers":[{"issuer":"https://idp"}]}`: "config.issuers: published keys cannot be fetched here",
-		`{"revocations":[{"url":"https://lists"}]}`: "config.revocations: revoked tokens cannot be told here",
+		`{"revocations":[{"url":"https://lists"}]}`: "config.revocations: revoked tokens cannot be recognized here",
 	} {
 		c, err := schema.Parse([]byte(config))
 		if err != nil {

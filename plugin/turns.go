@@ -14,7 +14,7 @@ type turns chan struct{}
 
 func newTurns() turns { return make(turns, max(1, runtime.GOMAXPROCS(0)-1)) }
 
-var errTooManySignatures = errors.New("too many signatures to verify")
+var errTooManySignatures = errors.New("too many signatures are waiting to be verified")
 
 // take waits for a turn, no longer than most. done gives it back.
 func (t turns) take(ctx context.Context, most time.Duration) (done func(), err error) {

@@ -11,7 +11,7 @@ func (c *Config) checkAssertion() (errs []error) {
 	a := c.UpstreamAssertion
 	if a == nil {
 		if c.PublishKeys {
-			errs = append(errs, fault("config.publish_keys", "needs upstream_assertion, whose keys are published"))
+			errs = append(errs, fault("config.publish_keys", "needs upstream_assertion: its keys are published"))
 		}
 		return errs
 	}

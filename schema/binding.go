@@ -62,7 +62,7 @@ func (c *Config) checkBinding() (errs []error) {
 	}
 	if len(set) > 0 {
 		for _, name := range missing {
-			errs = append(errs, fault("config."+name, "required field missing (goes with %s)", strings.Join(set, " and ")))
+			errs = append(errs, fault("config."+name, "required field missing (needed with %s)", strings.Join(set, " and ")))
 		}
 	}
 	return errs

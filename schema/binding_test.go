@@ -7,8 +7,8 @@ func TestParseRefusesWhatBindsNothing(t *testing.T) {
 	for config, want := range map[string]string{
 		`{"mtls_binding":"on"}`:                                             "config.mtls_binding: expected one of: off, honour, required",
 		`{"certificate_header_name":"X Y"}`:                                 "config.certificate_header_name: invalid value: must match ^[0-9A-Za-z_-]+$",
-		`{` + header + `}`:                                                  "config.trusted_proxies: required field missing (goes with certificate_header_name and certificate_header_format)",
-		`{"certificate_header_name":"C","trusted_proxies":["::1"]}`:         "config.certificate_header_format: required field missing (goes with certificate_header_name and trusted_proxies)",
+		`{` + header + `}`:                                                  "config.trusted_proxies: required field missing (needed with certificate_header_name and certificate_header_format)",
+		`{"certificate_header_name":"C","trusted_proxies":["::1"]}`:         "config.certificate_header_format: required field missing (needed with certificate_header_name and trusted_proxies)",
 		`{` + header + `,"trusted_proxies":["::1","10.0.0.0/33"]}`:          "config.trusted_proxies[2]: is neither an address nor a CIDR block",
 		`{` + header + `,"trusted_proxies":["proxy.example"]}`:              "config.trusted_proxies[1]: is neither an address nor a CIDR block",
 		`{` + header + `,"trusted_proxies":["fe80::1%eth0"]}`:               "config.trusted_proxies[1]: is neither an address nor a CIDR block",

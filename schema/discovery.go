@@ -5,7 +5,7 @@ import "strings"
 // checkMetadata checks resource_metadata.
 func (c *Config) checkMetadata() (errs []error) {
 	if m := c.ResourceMetadata; m != nil && len(m.AuthorizationServers) == 0 && len(c.Issuers) == 0 {
-		errs = append(errs, fault("config.resource_metadata.authorization_servers", "required field missing (goes without issuers)"))
+		errs = append(errs, fault("config.resource_metadata.authorization_servers", "required field missing (needed without issuers)"))
 	}
 	return errs
 }

@@ -233,7 +233,7 @@ func (c *Config) check() error {
 	errs = append(errs, c.checkMetadata()...)
 	for i, r := range c.Revoked {
 		if r == (Revoked{}) {
-			errs = append(errs, fault(fmt.Sprintf("config.revoked[%d]", i+1), "names nothing"))
+			errs = append(errs, fault(fmt.Sprintf("config.revoked[%d]", i+1), "must have at least one of jti, iss, sub and issued_before"))
 		}
 	}
 	for i, h := range c.ClaimsToHeaders {
@@ -261,21 +261,24 @@ func (c *Config) checkIssuers() (errs []error) {
 			seen[one.Issuer] = true
 		}
 		if is.CredentialPrefix && strings.Contains(is.Issuer, "#") {
-			refuse("issuer", "must not hold a # (credential_prefix_issuer is set)")
+			refuse("issuer", "must not contain a # (credential_prefix_issuer is set)")
 		}
 		for field, text := range map[string]string{"issuer": is.Issuer, "jwks_uri": is.JWKSURI} {
 			if u, err := url.Parse(text); err == nil && u.User != nil {
-				refuse(field, "must not hold a user or password")
+				refuse(field, "must not contain a user name or password")
 			}
 		}
 		if u, err := url.Parse(is.PerTenant()[0].Issuer); is.JWKSURI == "" && is.JWKS == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 			refuse("issuer", "must be an https URL, unless jwks_uri or jwks is set")
 		}
 		if is.JWKS != "" && is.JWKSURI != "" {
-			refuse("jwks", "jwks_uri is set too")
+			refuse("jwks", "must not be set together with jwks_uri")
 		}
-		if has := strings.Contains(is.Issuer, tenantPlace); has != (len(is.Tenants) > 0) {
-			refuse("tenants", "tenants and %s in issuer need each other", tenantPlace)
+		switch has := strings.Contains(is.Issuer, tenantPlace); {
+		case has && len(is.Tenants) == 0:
+			refuse("tenants", "required field missing (needed with %s in issuer)", tenantPlace)
+		case !has && len(is.Tenants) > 0:
+			refuse("tenants", "has no effect without %s in issuer", tenantPlace)
 		}
 	}
 	return errs

@@ -25,7 +25,7 @@ func (c *Config) Warnings() []*FieldError {
 		warn("header_names", "no token can be found: uri_param_names and cookie_names are empty too")
 	}
 	if c.AllowWeakRSAKeys {
-		warn("allow_weak_rsa_keys", "RSA keys of 1024 bits can be broken: replace them, and turn it off")
+		warn("allow_weak_rsa_keys", "RSA keys of 1024 bits can be broken: replace them, then turn this option off")
 	}
 	if len(c.LogClaims) > 0 && !c.LogSerialize {
 		warn("log_claims", "nothing is logged without log_serialize")
@@ -44,7 +44,7 @@ func (c *Config) Warnings() []*FieldError {
 	}
 	for i, cr := range c.Credentials {
 		if c.HasIssuer(cr.Key) && c.KeyClaimName == "iss" {
-			warn(fmt.Sprintf("credentials[%d].key", i+1), "is never used: the same iss is one of issuers")
+			warn(fmt.Sprintf("credentials[%d].key", i+1), "is never used: issuers has an issuer with the same name")
 		}
 	}
 	return w

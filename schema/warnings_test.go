@@ -20,7 +20,7 @@ func TestWarnings(t *testing.T) {
 		`{"claims_to_verify":["exp"],"log_claims":[["sub"]]}`:                                                                            "config.log_claims: nothing is logged without log_serialize",
 		`{"claims_to_verify":["exp"],"upstream_assertion":{"issuer":"i","audience":"a","keys":["k"],"algorithm":"RS256"}}`:               "config.upstream_assertion.algorithm: RS256 takes many times as long to sign as ES256 and EdDSA",
 		`{"claims_to_verify":["exp"],"anonymous_on":["missing"]}`:                                                                        "config.anonymous_on: has no effect without anonymous",
-		`{"claims_to_verify":["exp"],` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:                    "config.credentials[1].key: is never used: the same iss is one of issuers",
+		`{"claims_to_verify":["exp"],` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:                    "config.credentials[1].key: is never used: issuers has an issuer with the same name",
 	} {
 		t.Run(config, func(t *testing.T) {
 			c, err := schema.Parse([]byte(config))

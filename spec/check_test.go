@@ -130,7 +130,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 		"header twice":         {with("      claims_to_headers:\n      - {header: X, claim: [a]}\n      - {header: x, claim: [b]} # HERE\n"), "services[0].plugins[0].config.claims_to_headers[1].header", "another claim goes into the same header"},
 		"maximum without exp":  {mistakenConfig("      maximum_expiration: 60\n      claims_to_verify: [nbf] # HERE\n", ""), "services[0].plugins[0].config.claims_to_verify", "expected to contain: exp"},
 		"issuer is no URL":     {with("      issuers:\n      - issuer: idp # HERE\n"), "services[0].plugins[0].config.issuers[0].issuer", "must be an https URL"},
-		"password in a URL":    {with("      issuers:\n      - issuer: https://u:p@idp.example.com # HERE\n"), "services[0].plugins[0].config.issuers[0].issuer", "must not hold a user or password"},
+		"password in a URL":    {with("      issuers:\n      - issuer: https://u:p@idp.example.com # HERE\n"), "services[0].plugins[0].config.issuers[0].issuer", "must not contain a user name or password"},
 		"issuer twice":         {with("      issuers:\n      - issuer: https://idp\n      - issuer: https://idp # HERE\n"), "services[0].plugins[0].config.issuers[1].issuer", "another issuer has the same name"},
 		"no JWK Set":           {with("      issuers:\n      - issuer: idp\n        jwks: nothing # HERE\n"), "services[0].plugins[0].config.issuers[0].jwks", ""},
 		"HS256 of an issuer":   {with("      issuers:\n      - issuer: https://idp\n        algorithms: [HS256] # HERE\n"), "services[0].plugins[0].config.issuers[0].algorithms[0]", "expected one of: RS256"},
@@ -142,7 +142,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 		// Keys and secrets.
 		"no PEM":             {credential("        algorithm: RS256\n        public_key: abc # HERE\n"), "services[0].plugins[0].config.credentials[0].public_key", "not a PEM public key"},
 		"RSA key too small":  {credential("        algorithm: RS256\n        public_key: | # HERE\n          " + publicPEM(t, &small.PublicKey) + "\n"), "services[0].plugins[0].config.credentials[0].public_key", "RSA key has 1024 bits"},
-		"wrong curve":        {credential("        algorithm: ES256\n        public_key: | # HERE\n          " + publicPEM(t, &p384.PublicKey) + "\n"), "services[0].plugins[0].config.credentials[0].public_key", "key of type EC P-384 is not fit for algorithm ES256"},
+		"wrong curve":        {credential("        algorithm: ES256\n        public_key: | # HERE\n          " + publicPEM(t, &p384.PublicKey) + "\n"), "services[0].plugins[0].config.credentials[0].public_key", "key of type EC P-384 does not fit algorithm ES256"},
 		"private key":        {credential("        algorithm: ES384\n        public_key: | # HERE\n          " + privatePEM + "\n"), "services[0].plugins[0].config.credentials[0].public_key", `PEM block "PRIVATE KEY" is not a public key`},
 		"no secret":          {with("      credentials:\n      - key: one # HERE\n        consumer: alice\n"), "services[0].plugins[0].config.credentials[0].secret", "required field missing (algorithm HS256)"},
 		"no consumer":        {with("      credentials:\n      - key: one # HERE\n" + secret), "services[0].plugins[0].config.credentials[0].consumer", "required field missing"},

@@ -79,7 +79,7 @@ func TestErrorLog(t *testing.T) {
 		},
 		"revocation list not known": {
 			jwt(object{"revocations": []any{object{"url": "http://127.0.0.1:1/list?key=hunter2"}}}), claimsToken(t, nil), 503,
-			`error request refused why="revocation list http://127\.0\.0\.1:1/list is not known, or too old", GET /r`,
+			`error request refused why="revocation list http://127\.0\.0\.1:1/list was never fetched, or its last copy is too old", GET /r`,
 		},
 		"consumer that does not exist": {
 			own(object{"key": "k", "secret": inlineSecret, "consumer": "nobody"}), expiring(t, "k"), 401,

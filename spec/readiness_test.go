@@ -109,6 +109,6 @@ func TestReadyRevocations(t *testing.T) {
 	}
 	poll(t, patience, func() bool {
 		status, r := askReady(t, address)
-		return status == 503 && !r.Ready && len(r.Revocations) == 1 && strings.HasSuffix(r.Revocations[wanted], "is not known, or too old")
+		return status == 503 && !r.Ready && len(r.Revocations) == 1 && strings.HasSuffix(r.Revocations[wanted], "was never fetched, or its last copy is too old")
 	})
 }

@@ -235,7 +235,7 @@ func (a *Admin) get(ctx context.Context, path string, to any) (found bool, err e
 	case a.turns <- struct{}{}:
 		defer func() { <-a.turns }()
 	case <-ctx.Done():
-		return false, fmt.Errorf("admin api: busy: %w", ctx.Err())
+		return false, fmt.Errorf("admin api: too many requests at once: %w", ctx.Err())
 	}
 	return a.ask(ctx, path, to)
 }

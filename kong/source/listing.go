@@ -27,6 +27,8 @@ func (l *listing) has(key string) bool {
 	return l.uuids[key] != nil
 }
 
+var errUnlistable = errors.New("admin api: there are too many credentials to list them")
+
 // listAll lists all credentials, up to a bound.
 func (a *Admin) listAll(ctx context.Context) (*listing, error) {
 	const pageSize, maxPages = 500, 200
@@ -42,7 +44,7 @@ func (a *Admin) listAll(ctx context.Context) (*listing, error) {
 			query.Set("offset", offset)
 		}
 		if ok, err := a.get(ctx, "/jwts?"+query.Encode(), &page); err != nil || !ok {
-			return nil, errors.Join(errors.New("admin api: cannot list jwts"), err)
+			return nil, errors.Join(errors.New("admin api: the credentials cannot be listed"), err)
 		}
 		for i := range page.Data {
 			c, err := page.Data[i].credential()
@@ -61,7 +63,7 @@ func (a *Admin) listAll(ctx context.Context) (*listing, error) {
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("admin api: jwts cannot be listed: %w", errTooMany)
+	return nil, errUnlistable
 }
 
 // configured is the listing of one declarative configuration. All but turn is
@@ -104,7 +106,7 @@ func (a *Admin) relist(ctx context.Context, hash string) {
 	defer l.mu.Unlock()
 	l.listing = false
 	switch {
-	case errors.Is(err, errTooMany):
+	case errors.Is(err, errUnlistable):
 		l.tooLong = hash
 	case err == nil && hashErr == nil && now == hash:
 		l.list, l.hash, l.confirmed = list, hash, time.Now()
@@ -185,7 +187,7 @@ func (a *Admin) uuidCredential(ctx context.Context, key string) (*plugin.Credent
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("admin api: busy: %w", ctx.Err())
+		return nil, fmt.Errorf("admin api: too many requests at once: %w", ctx.Err())
 	}
 	every := listEvery
 	if l.err != nil {

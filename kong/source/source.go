@@ -142,7 +142,7 @@ func (s *Source) ConsumerByCustomID(ctx context.Context, customID string) (*plug
 	case usingAdmin:
 		return s.admin.ConsumerByCustomID(ctx, customID)
 	}
-	return nil, errors.New("custom_id cannot be looked up: there is no store")
+	return nil, errors.New("a consumer cannot be looked up by custom_id: -store is none")
 }
 
 // Admit is plugin's Options.Admit. It bounds the lookups that anyone can cause by

@@ -35,7 +35,7 @@ func NewStrangers(perSecond, atOnce int, m Metrics) *Strangers {
 	}
 }
 
-var errTooMany = errors.New("too many keys")
+var errTooMany = errors.New("too many lookups of unknown keys")
 
 // Admit waits for leave, as plugin's Options.Admit does.
 func (s *Strangers) Admit(ctx context.Context) (done func(), err error) {

@@ -96,13 +96,13 @@ func (c *credential) bytes() ([]byte, error) {
 	case strings.HasPrefix(c.secret, "{vault://"):
 		return nil, fmt.Errorf("the secret of %q is a reference, which only Kong can resolve: give -secret-file", c.key)
 	case c.secret == "":
-		return nil, fmt.Errorf("the secret of %q is empty, or made by Kong: give -secret-file", c.key)
+		return nil, fmt.Errorf("the secret of %q is not in the file: give -secret-file", c.key)
 	case !c.secretIsBase64:
 		return []byte(c.secret), nil
 	}
 	secret, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(c.secret))
 	if err != nil {
-		return nil, errors.New("the secret is not base64, as secret_is_base64 asks for")
+		return nil, errors.New("the secret is not base64, as secret_is_base64 requires")
 	}
 	return secret, nil
 }

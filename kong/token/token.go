@@ -109,7 +109,7 @@ func Make(in io.Reader, out, errs io.Writer, args []string) error {
 	}
 	signed, err := t.SignedString(key)
 	if err != nil {
-		return fmt.Errorf("token: the key is not fit for %s: %w", *algorithm, err)
+		return fmt.Errorf("token: the key does not fit %s: %w", *algorithm, err)
 	}
 	_, err = fmt.Fprintln(out, signed)
 	return err //nolint:wrapcheck // of a stream

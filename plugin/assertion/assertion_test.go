@@ -179,7 +179,7 @@ func TestUnfitKeys(t *testing.T) {
 		want string
 	}{
 		"no PEM":          {[]string{body}, "[1]: is not PEM"},
-		"public":          {[]string{publicText}, "[1]: is not the PEM of a private key"},
+		"public":          {[]string{publicText}, "[1]: is not a PEM private key"},
 		"garbage":         {[]string{good, "-----BEGIN PRIVATE KEY-----\n" + body + "\n-----END PRIVATE KEY-----"}, "[2]: is a private key that cannot be read"},
 		"passphrase":      {[]string{good, "-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + body + "\n-----END ENCRYPTED PRIVATE KEY-----"}, "[2]: is protected by a passphrase"},
 		"other curve":     {[]string{pkcs8(t, newKey(t, "ES384"))}, "[1]: is an EC key on another curve than P-256"},

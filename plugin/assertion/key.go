@@ -46,7 +46,7 @@ func parsePrivateKey(text []byte) (crypto.Signer, error) {
 	case "ENCRYPTED PRIVATE KEY":
 		return nil, errors.New("is protected by a passphrase")
 	default:
-		return nil, errors.New("is not the PEM of a private key")
+		return nil, errors.New("is not a PEM private key")
 	}
 	if err != nil { // which may tell of what is in it
 		return nil, errors.New("is a private key that cannot be read")

@@ -26,7 +26,7 @@ func (o *Options) Check(address string) (*url.URL, error) {
 func (o *Options) allows(u *url.URL) error {
 	switch {
 	case u.User != nil:
-		return fmt.Errorf("%s: URL holds credentials", Where(u))
+		return fmt.Errorf("%s: URL contains a user name or password", Where(u))
 	case u.Hostname() == "":
 		return fmt.Errorf("%q is not a URL with a host", Where(u))
 	case u.Scheme == "https":

@@ -72,7 +72,7 @@ func (l *Login) token() (string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" || strings.ContainsAny(token, " \r\n") {
-		return "", errors.New("token: the file holds no token")
+		return "", errors.New("token: the file contains no token")
 	}
 	return token, nil
 }

@@ -224,8 +224,8 @@ func TestLoginIsChecked(t *testing.T) {
 		"without TLS":        {"http://a", fetch.Login{TokenFile: write(t, "t")}, "must begin with an origin"},
 		"with a path":        {"https://a/keys", fetch.Login{TokenFile: write(t, "t")}, "must begin with an origin"},
 		"no file":            {"https://a", fetch.Login{TokenFile: "/no/such"}, "no such file"},
-		"empty file":         {"https://a", fetch.Login{TokenFile: write(t, "\n")}, "the file holds no token"},
-		"two lines":          {"https://a", fetch.Login{TokenFile: write(t, "a\nb")}, "the file holds no token"},
+		"empty file":         {"https://a", fetch.Login{TokenFile: write(t, "\n")}, "the file contains no token"},
+		"two lines":          {"https://a", fetch.Login{TokenFile: write(t, "a\nb")}, "the file contains no token"},
 		"key for the other":  {"https://a", fetch.Login{CertFile: keyFile, KeyFile: certFile}, "client certificate: "},
 		"no key of that one": {"https://a", fetch.Login{CertFile: certFile, KeyFile: "/no/such"}, "no such file"},
 	} {

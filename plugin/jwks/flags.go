@@ -41,7 +41,7 @@ func (o *Options) setCA(file string) error {
 	}
 	o.RootCAs = x509.NewCertPool()
 	if !o.RootCAs.AppendCertsFromPEM(text) {
-		return errors.New("holds no PEM certificate")
+		return errors.New("contains no PEM certificate")
 	}
 	return nil
 }

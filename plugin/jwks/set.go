@@ -78,7 +78,7 @@ func (s *set) Keys(ctx context.Context, keyID string) ([]*plugin.PublishedKey, e
 			return keys, nil
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("jwks: waiting for keys: %w", ctx.Err())
+			return nil, fmt.Errorf("jwks: the keys were not fetched in time: %w", ctx.Err())
 		}
 		if f.err != nil {
 			return nil, f.err

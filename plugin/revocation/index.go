@@ -93,7 +93,7 @@ func (b *builder) add(r *row) error {
 		before = *r.IssuedBefore
 	}
 	if kind == 0 && r.IssuedBefore == nil {
-		return errors.New("names nothing")
+		return errors.New("without jti, iss, sub and issued_before")
 	}
 	name, _ := nameOf(kind, &plugin.TokenName{ID: r.ID, Issuer: r.Issuer, Subject: r.Subject})
 	b.entries, b.kinds[kind] = append(b.entries, entry{name, before}), true
@@ -171,7 +171,7 @@ func read(from io.Reader, most int) (*index, error) {
 		return nil, unreadable(err, "is not JSON")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, unreadable(err, "is followed by something")
+		return nil, unreadable(err, "has text after its end")
 	}
 	if !found {
 		return nil, errors.New(`list has no "revoked"`)
@@ -193,7 +193,7 @@ func (b *builder) readRows(d *json.Decoder, most int) error {
 			return unreadable(err, fmt.Sprintf("has an entry that is not understood: revoked[%d]", i))
 		}
 		if err := b.add(&r); err != nil {
-			return fmt.Errorf("list has an entry that %w: revoked[%d]", err, i)
+			return fmt.Errorf("list has an entry %w: revoked[%d]", err, i)
 		}
 	}
 	if _, err := d.Token(); err != nil {

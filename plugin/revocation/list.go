@@ -85,7 +85,7 @@ func (l *list) Revoked(ctx context.Context, t *plugin.TokenName) (bool, error) {
 }
 
 func (l *list) unknown() error {
-	return fmt.Errorf("revocation list %s is not known, or too old", l.where)
+	return fmt.Errorf("revocation list %s was never fetched, or its last copy is too old", l.where)
 }
 
 // run fetches, again and again, until ctx is done.

@@ -180,7 +180,7 @@ func TestUnchangedListKeepsItsGeneration(t *testing.T) {
 
 func TestListFails(t *testing.T) {
 	t.Parallel()
-	for onFailure, want := range map[string]string{"closed": "is not known, or too old", "open": "good"} {
+	for onFailure, want := range map[string]string{"closed": "was never fetched, or its last copy is too old", "open": "good"} {
 		t.Run(onFailure, func(t *testing.T) {
 			p := publish(t, `{"jti":"1"}`)
 			lists, list := p.open(t, onFailure)
@@ -225,7 +225,7 @@ func TestListThatNeverCame(t *testing.T) {
 	p.failing = true
 	_, closed := p.open(t, "closed")
 	_, open := p.open(t, "open")
-	if got := told(t, closed, "1"); !strings.HasSuffix(got, "is not known, or too old") || closed.Generation() != 0 {
+	if got := told(t, closed, "1"); !strings.HasSuffix(got, "was never fetched, or its last copy is too old") || closed.Generation() != 0 {
 		t.Errorf("closed: %s", got)
 	}
 	if got := told(t, open, "1"); got != "good" || open.Generation() == 0 {
@@ -239,7 +239,7 @@ func TestListThatNeverCame(t *testing.T) {
 		t.Errorf("generation %d, was %d", open.Generation(), before)
 	}
 	p.publish(`{}`)
-	p.logs(t, "that names nothing")
+	p.logs(t, "an entry without jti")
 	if got := told(t, closed, "1"); got != "revoked" {
 		t.Errorf("after a bad list: %s", got)
 	}
@@ -285,7 +285,7 @@ func TestIdleListsAreNotFetched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := told(t, list, "1"); !strings.HasSuffix(got, "is not known, or too old") {
+	if got := told(t, list, "1"); !strings.HasSuffix(got, "was never fetched, or its last copy is too old") {
 		t.Errorf("got %s", got)
 	}
 	if unknown := lists.Unknown(); len(unknown) != 1 || unknown[p.URL] == nil {
