@@ -201,7 +201,7 @@ func TestUntoldChanges(t *testing.T) {
 	expect(t, w.decide(t, e, known), accepted)
 	expect(t, w.decide(t, e, unknown), no)
 	count(2, "not told")
-	w.pass(900 * time.Millisecond)
+	w.pass(800 * time.Millisecond)
 	expect(t, w.decide(t, e, known), cached)
 	expect(t, w.decide(t, e, unknown), no)
 	count(2, "not told, shortly after")
@@ -209,7 +209,7 @@ func TestUntoldChanges(t *testing.T) {
 		delete(w.credentials, "key")
 		w.credentials["new"] = &plugin.Credential{ID: "c2", Key: "new", Algorithm: "HS256", Secret: "s", ConsumerID: "id-1"}
 	})
-	w.pass(1000 * time.Millisecond)
+	w.pass(1100 * time.Millisecond)
 	expect(t, w.decide(t, e, known), no)
 	expect(t, w.decide(t, e, unknown), "accepted id-1 alice new")
 }

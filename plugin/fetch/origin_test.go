@@ -153,13 +153,13 @@ func tunnel(t *testing.T, connected *atomic.Int32) *url.URL {
 			return
 		}
 		connected.Add(1)
-		w.WriteHeader(http.StatusOK)
-		from, _, err := w.(http.Hijacker).Hijack()
+		from, buffered, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			return
 		}
+		_, _ = io.WriteString(from, "HTTP/1.1 200 OK\r\n\r\n")
 		go func() {
-			_, _ = io.Copy(to, from)
+			_, _ = io.Copy(to, buffered)
 			_ = to.Close()
 		}()
 		_, _ = io.Copy(from, to)
