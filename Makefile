@@ -67,7 +67,7 @@ lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (
 	go build -o bin/build-lambda-zip github.com/aws/aws-lambda-go/cmd/build-lambda-zip
 	@set -e; for arch in arm64 amd64; do \
 		mkdir -p bin/lambda/$$arch; \
-		GOOS=linux GOARCH=$$arch $(BUILD) -tags lambda.norpc -o bin/lambda/$$arch/bootstrap ./lambda; \
+		GOOS=linux GOARCH=$$arch $(BUILD) -o bin/lambda/$$arch/bootstrap ./lambda; \
 		cp "$(CONFIG)" bin/lambda/$$arch/go-jwt.yml; \
 		(cd bin/lambda/$$arch; ../../build-lambda-zip -o ../../go-jwt-lambda-$$arch.zip bootstrap go-jwt.yml); \
 	done

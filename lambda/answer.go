@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,30 +13,62 @@ import (
 	"kong-go-jwt/plugin"
 )
 
-// granted is a grant as it is told to API Gateway.
-type granted struct {
-	Principal string         `json:"principal"`
-	Context   map[string]any `json:"context"`
-	Log       *logEntry      `json:"log,omitempty"`
-}
-
 // usageIdentifierKey is the key of the context that is told as the API key of
 // the caller's usage plan.
 const usageIdentifierKey = "usageIdentifierKey"
 
-// encodeGrant is [plugin.Options.Encode].
+// granted is a grant as it is remembered: the answers to API Gateway, encoded.
+type granted struct {
+	policy []byte // for placeholder
+	simple []byte
+	log    []byte // a logEntry, or null
+}
+
+// placeholder is what a remembered policy is for, instead of the stage. It is no
+// ARN, so that it allows nothing.
+const placeholder = "the stage"
+
+// encodeGrant is [plugin.Options.Encode]. The answer is the fields of a granted,
+// one on each line.
 func encodeGrant(g *plugin.Grant) plugin.Answer {
-	told := granted{Principal: principal(g.Identity), Context: map[string]any{}, Log: entryOf(g.Log)}
+	name, context := principal(g.Identity), map[string]any{}
 	for _, h := range g.Headers {
 		if h.Value != "" && !slices.Contains(plugin.IdentityHeaders(), h.Name) {
-			told.Context[h.Name] = h.Value
+			context[h.Name] = h.Value
 		}
 	}
-	text, err := json.Marshal(told)
-	if err != nil { // texts and numbers always encode
+	allow := policy("Allow", name, placeholder, context)
+	allow.UsageIdentifierKey = name
+	if key, ok := context[usageIdentifierKey].(string); ok {
+		allow.UsageIdentifierKey = key
+	}
+	lines := encode(allow)
+	context["principalId"] = name
+	lines = append(append(lines, '\n'), encode(events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true, Context: context})...)
+	lines = append(append(lines, '\n'), encode(entryOf(g.Log))...)
+	return plugin.Answer{Bytes: lines}
+}
+
+// grantedOf takes an answer of encodeGrant apart.
+func grantedOf(a *plugin.Answer) (g granted) {
+	g.policy, g.simple, _ = bytes.Cut(a.Bytes, []byte("\n"))
+	g.simple, g.log, _ = bytes.Cut(g.simple, []byte("\n"))
+	return g
+}
+
+// policyFor returns the policy that allows a resource. Nothing of a token can be
+// taken for the placeholder, whose quotes would be escaped in it.
+func (g granted) policyFor(resource string) []byte {
+	return bytes.Replace(g.policy, []byte(`["`+placeholder+`"]`), encode([]string{resource}), 1)
+}
+
+// encode is v as JSON, in which texts and numbers always can be put.
+func encode(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
 		panic(err)
 	}
-	return plugin.Answer{Bytes: text}
+	return text
 }
 
 // principal is the caller's name: the consumer that the configuration gives, or
@@ -51,32 +83,17 @@ func principal(id *plugin.Identity) string {
 	return id.CredentialKey
 }
 
-// allow returns the answer to a request that may go on.
-func allow(g *granted, resource string, simple bool) any {
-	if simple {
-		context := maps.Clone(g.Context)
-		context["principalId"] = g.Principal
-		return events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: true, Context: context}
-	}
-	answer := policy("Allow", g.Principal, resource, g.Context)
-	answer.UsageIdentifierKey = g.Principal
-	if key, ok := g.Context[usageIdentifierKey].(string); ok {
-		answer.UsageIdentifierKey = key
-	}
-	return answer
-}
-
 // deny returns the answer to a request whose token was refused. What it tells of
 // that is for access logs and gateway responses.
-func deny(no *plugin.Refusal, resource string, simple bool) any {
+func deny(no *plugin.Refusal, resource string, simple bool) []byte {
 	context := map[string]any{"reason": string(no.Reason)}
 	if no.WWWAuthenticate != "" {
 		context["www_authenticate"] = no.WWWAuthenticate
 	}
 	if simple {
-		return events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: false, Context: context}
+		return encode(events.APIGatewayV2CustomAuthorizerSimpleResponse{IsAuthorized: false, Context: context})
 	}
-	return policy("Deny", "refused", resource, context)
+	return encode(policy("Deny", "refused", resource, context))
 }
 
 func policy(effect, principal, resource string, context map[string]any) *events.APIGatewayCustomAuthorizerResponse {

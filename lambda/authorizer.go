@@ -129,18 +129,11 @@ func (a *authorizer) Invoke(ctx context.Context, payload []byte) (answer []byte,
 			answer, err = nil, errUndecided
 		}
 	}()
-	told, err := a.authorize(ctx, payload)
-	if err != nil {
-		return nil, err
-	}
-	if answer, err = json.Marshal(told); err != nil {
-		return nil, fmt.Errorf("encoding an answer: %w", err)
-	}
-	return answer, nil
+	return a.authorize(ctx, payload)
 }
 
 // authorize decides an event and returns what API Gateway is told.
-func (a *authorizer) authorize(ctx context.Context, payload []byte) (any, error) {
+func (a *authorizer) authorize(ctx context.Context, payload []byte) ([]byte, error) {
 	e, err := parseEvent(payload)
 	if err != nil {
 		return a.undecided(ctx, plugin.ReasonFailure, err)
@@ -182,30 +175,34 @@ func (a *authorizer) authorize(ctx context.Context, payload []byte) (any, error)
 }
 
 // allowed is the answer to a request that may go on.
-func (a *authorizer) allowed(ctx context.Context, e *event, out *plugin.Outcome, resource string, simple bool) (any, error) {
-	var g granted
-	if err := json.Unmarshal(out.Answer.Bytes, &g); err != nil {
+func (a *authorizer) allowed(ctx context.Context, e *event, out *plugin.Outcome, resource string, simple bool) ([]byte, error) {
+	g := grantedOf(&out.Answer)
+	var entry *logEntry
+	if err := json.Unmarshal(g.log, &entry); err != nil {
 		return a.undecided(ctx, plugin.ReasonFailure, err)
 	}
-	if out.Shadowed != nil && g.Log == nil {
-		g.Log = refused(out.Shadowed)
-		g.Log.Outcome = "shadowed"
+	if out.Shadowed != nil && entry == nil {
+		entry = refused(out.Shadowed)
+		entry.Outcome = "shadowed"
 	}
 	if out.Fault != nil { // shadowed too
 		a.log.ErrorContext(ctx, "undecided", "why", out.Fault.Error())
 	}
-	a.tell(ctx, e, g.Log)
-	return allow(&g, resource, simple), nil
+	a.tell(ctx, e, entry)
+	if simple {
+		return g.simple, nil
+	}
+	return g.policyFor(resource), nil
 }
 
 // unauthorized is the answer to a request that has not one token.
-func (a *authorizer) unauthorized(ctx context.Context, e *event, entry *logEntry) (any, error) {
+func (a *authorizer) unauthorized(ctx context.Context, e *event, entry *logEntry) ([]byte, error) {
 	a.tell(ctx, e, entry)
 	return nil, errUnauthorized
 }
 
 // undecided is the answer where something has failed on this side.
-func (a *authorizer) undecided(ctx context.Context, reason plugin.Reason, err error) (any, error) {
+func (a *authorizer) undecided(ctx context.Context, reason plugin.Reason, err error) ([]byte, error) {
 	a.log.ErrorContext(ctx, "undecided", "go_jwt", refused(&plugin.Refusal{Reason: reason}), "why", err.Error())
 	return nil, errUndecided
 }

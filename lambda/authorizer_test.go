@@ -8,8 +8,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
 
 	"kong-go-jwt/plugin"
 )
@@ -160,14 +163,29 @@ func TestUsageIdentifierKey(t *testing.T) {
 		"claim":     {[]plugin.Header{{Name: "usageIdentifierKey", Value: "plan"}}, `"usageIdentifierKey":"plan"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var g granted
 			answer := encodeGrant(&plugin.Grant{Identity: &plugin.Identity{Consumer: &plugin.Consumer{Username: "alice"}}, Headers: tt.headers})
-			if err := json.Unmarshal(answer.Bytes, &g); err != nil {
+			if text := grantedOf(&answer).policyFor("resource"); !strings.HasSuffix(string(text), tt.want+"}") {
+				t.Errorf("%s, want %s", text, tt.want)
+			}
+		})
+	}
+}
+
+// TestPolicyFor: a policy is for the stage of the event, whatever the token says.
+func TestPolicyFor(t *testing.T) {
+	for name, value := range map[string]string{"plain": "x", "placeholder": placeholder, "quoted": `["` + placeholder + `"]`, "a line": "a\nb"} {
+		t.Run(name, func(t *testing.T) {
+			answer := encodeGrant(&plugin.Grant{
+				Identity: &plugin.Identity{Consumer: &plugin.Consumer{Username: value}}, Headers: []plugin.Header{{Name: "role", Value: value}},
+			})
+			var got events.APIGatewayCustomAuthorizerResponse
+			if err := json.Unmarshal(grantedOf(&answer).policyFor("res\"ource"), &got); err != nil {
 				t.Fatal(err)
 			}
-			text, err := json.Marshal(allow(&g, "resource", false))
-			if err != nil || !strings.HasSuffix(string(text), tt.want+"}") {
-				t.Errorf("%s %v, want %s", text, err, tt.want)
+			want := policy("Allow", value, `res"ource`, map[string]any{"role": value})
+			want.UsageIdentifierKey = value
+			if !reflect.DeepEqual(&got, want) {
+				t.Errorf("%+v, want %+v", got, want)
 			}
 		})
 	}

@@ -12,13 +12,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"net"
-	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -40,16 +36,10 @@ type Loop struct {
 	MaxEvent int64
 
 	conn  net.Conn // nil: there is none
-	limit *io.LimitedReader
 	in    *bufio.Reader
-	out   *bufio.Writer
+	out   []byte // a request
 	event bytes.Buffer
 }
-
-const (
-	maxHead  = 64 << 10 // of an answer of the Runtime API, in bytes
-	outBytes = 16 << 10 // an answer to API Gateway goes out in one write
-)
 
 // Run serves events until that fails, which is for Lambda to mend by a new
 // process. It returns the reason.
@@ -64,34 +54,31 @@ func (l *Loop) Run(ctx context.Context) error {
 
 // serve waits for an event and answers it.
 func (l *Loop) serve(ctx context.Context) error {
-	head, err := l.exchange(ctx, http.MethodGet, "invocation/next", nil)
+	next, err := l.exchange(ctx, "GET", "invocation/next", nil)
 	if err != nil {
 		return err
 	}
-	id := head.Get("Lambda-Runtime-Aws-Request-Id")
-	if id == "" {
+	if next.requestID == "" {
 		return errors.New("an event has no request ID")
 	}
-	path := "invocation/" + url.PathEscape(id)
-	answer, err := l.invoke(ctx, id, head)
+	path := "invocation/" + url.PathEscape(next.requestID)
+	told, err := l.invoke(ctx, next)
 	if err != nil {
-		_, err = l.exchange(ctx, http.MethodPost, path+"/error", failure(err))
+		_, err = l.exchange(ctx, "POST", path+"/error", failure(err))
 		return err
 	}
-	_, err = l.exchange(ctx, http.MethodPost, path+"/response", answer)
+	_, err = l.exchange(ctx, "POST", path+"/response", told)
 	return err
 }
 
 // invoke hands the event to the handler.
-func (l *Loop) invoke(ctx context.Context, id string, head http.Header) ([]byte, error) {
-	if ms, err := strconv.ParseInt(head.Get("Lambda-Runtime-Deadline-Ms"), 10, 64); err == nil {
+func (l *Loop) invoke(ctx context.Context, next *answer) ([]byte, error) {
+	if !next.deadline.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, time.UnixMilli(ms))
+		ctx, cancel = context.WithDeadline(ctx, next.deadline)
 		defer cancel()
 	}
-	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{
-		AwsRequestID: id, InvokedFunctionArn: head.Get("Lambda-Runtime-Invoked-Function-Arn"),
-	})
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: next.requestID, InvokedFunctionArn: next.functionARN})
 	return l.Handler.Invoke(ctx, l.event.Bytes())
 }
 
@@ -99,7 +86,7 @@ func (l *Loop) invoke(ctx context.Context, id string, head http.Header) ([]byte,
 func FailInit(ctx context.Context, address string, why error) error {
 	l := &Loop{Address: address}
 	defer l.hangUp()
-	_, err := l.exchange(ctx, http.MethodPost, "init/error", failure(why))
+	_, err := l.exchange(ctx, "POST", "init/error", failure(why))
 	return err
 }
 
@@ -114,7 +101,7 @@ var errHungUp = errors.New("the connection is closed")
 
 // exchange sends a request and reads the answer, whose body is in l.event. If the
 // server has hung up since the last exchange, it dials anew, once.
-func (l *Loop) exchange(ctx context.Context, method, path string, body []byte) (http.Header, error) {
+func (l *Loop) exchange(ctx context.Context, method, path string, body []byte) (*answer, error) {
 	for {
 		kept := l.conn != nil
 		if !kept {
@@ -122,49 +109,42 @@ func (l *Loop) exchange(ctx context.Context, method, path string, body []byte) (
 				return nil, err
 			}
 		}
-		answer, err := l.roundTrip(ctx, method, path, body)
-		if err == nil {
-			if answer.Close {
-				l.hangUp()
-			}
-			if answer.StatusCode/100 != 2 {
-				return nil, fmt.Errorf("%s %s: status %d", method, path, answer.StatusCode)
-			}
-			return answer.Header, nil
+		a, err := l.roundTrip(method, path, body)
+		if err != nil || a.close {
+			l.hangUp()
 		}
-		l.hangUp()
-		if !kept || !errors.Is(err, errHungUp) {
+		switch {
+		case err == nil:
+			return a, nil
+		case !kept || !errors.Is(err, errHungUp):
 			return nil, fmt.Errorf("%s %s: %w", method, path, err)
 		}
 	}
 }
 
-func (l *Loop) roundTrip(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+l.Address+"/2018-06-01/runtime/"+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
+func (l *Loop) roundTrip(method, path string, body []byte) (*answer, error) {
+	l.out = append(append(append(l.out[:0], method...), " /2018-06-01/runtime/"...), path...)
+	l.out = append(append(l.out, " HTTP/1.1\r\nHost: "...), l.Address...)
+	if method == "POST" {
+		l.out = append(l.out, "\r\nContent-Type: application/json\r\nContent-Length: "...)
+		l.out = strconv.AppendInt(l.out, int64(len(body)), 10)
 	}
-	r.Header.Set("Content-Type", "application/json")
-	_ = r.Write(l.out) // as Flush tells
-	if err := l.out.Flush(); err != nil {
+	l.out = append(append(l.out, "\r\n\r\n"...), body...)
+	if _, err := l.conn.Write(l.out); err != nil {
 		return nil, errHungUp
 	}
-	l.limit.N = maxHead
 	if _, err := l.in.Peek(1); err != nil {
 		return nil, errHungUp
 	}
-	answer, err := http.ReadResponse(l.in, r)
-	if err != nil {
+	a, err := readHead(l.in)
+	switch {
+	case err != nil:
 		return nil, err
+	case a.status/100 != 2:
+		return nil, fmt.Errorf("status %d", a.status)
 	}
-	defer func() { _ = answer.Body.Close() }() // which has been read
-	l.limit.N = math.MaxInt64
 	l.event.Reset()
-	if _, err := l.event.ReadFrom(io.LimitReader(answer.Body, l.MaxEvent+1)); err != nil {
-		return nil, err
-	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	return answer, err
+	return a, a.readBody(l.in, &l.event, l.MaxEvent+1)
 }
 
 func (l *Loop) dial(ctx context.Context) error {
@@ -175,8 +155,7 @@ func (l *Loop) dial(ctx context.Context) error {
 	if l.conn, err = newConn(c); err != nil {
 		return err
 	}
-	l.limit = &io.LimitedReader{R: l.conn}
-	l.in, l.out = bufio.NewReader(l.limit), bufio.NewWriterSize(l.conn, outBytes)
+	l.in = bufio.NewReader(l.conn)
 	return nil
 }
 

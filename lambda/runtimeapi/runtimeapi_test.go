@@ -117,7 +117,19 @@ func TestLoop(t *testing.T) {
 			[]string{next, response + "one"}, "",
 		},
 		"up to the end of the connection": {
-			[]string{head + "Connection: close\r\n\r\none" + hangUp, accepted}, []string{next, response + "one"}, "",
+			[]string{head + "\r\none" + hangUp, accepted}, []string{next, response + "one"}, "",
+		},
+		"by HTTP/1.0": {
+			[]string{strings.Replace(event("one"), "HTTP/1.1", "HTTP/1.0", 1) + hangUp, strings.Replace(accepted, "HTTP/1.1", "HTTP/1.0", 1) + hangUp, event("two"), accepted},
+			[]string{next, response + "one", next, response + "two"}, "",
+		},
+		"with trailers": {
+			[]string{head + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX: y\r\n\r\n", accepted, event("two"), accepted},
+			[]string{next, response + "one", next, response + "two"}, "",
+		},
+		"no content": {
+			[]string{event("one"), "HTTP/1.1 204 No Content\r\n\r\n", event("two"), accepted},
+			[]string{next, response + "one", next, response + "two"}, "",
 		},
 		"a longer event than is wanted": {
 			[]string{event(strings.Repeat("x", 5<<20)), accepted, event("two"), accepted},
@@ -155,10 +167,25 @@ func TestLoop(t *testing.T) {
 			[]string{"SSH-2.0-OpenSSH\r\n\r\n"}, []string{next}, "GET invocation/next: malformed HTTP",
 		},
 		"two lengths": {
-			[]string{head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx"}, []string{next}, "GET invocation/next: http: ",
+			[]string{head + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx"}, []string{next}, "GET invocation/next: malformed HTTP",
+		},
+		"an endless line": {
+			[]string{head + "X: " + strings.Repeat("x", 1<<20)}, []string{next}, "GET invocation/next: malformed HTTP",
+		},
+		"a length and chunks": {
+			[]string{head + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"}, []string{next}, "GET invocation/next: malformed HTTP",
+		},
+		"an encoding": {
+			[]string{head + "Transfer-Encoding: gzip\r\n\r\nx"}, []string{next}, "GET invocation/next: malformed HTTP",
+		},
+		"a chunk that breaks off": {
+			[]string{head + "Transfer-Encoding: chunked\r\n\r\n5\r\none" + hangUp}, []string{next}, "GET invocation/next: body: unexpected EOF",
+		},
+		"a head that breaks off": {
+			[]string{head + "Content-Le" + hangUp}, []string{next}, "GET invocation/next: unexpected EOF",
 		},
 		"an endless head": {
-			[]string{head + "X: " + strings.Repeat("x", 1<<20)}, []string{next}, "GET invocation/next: unexpected EOF",
+			[]string{head + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 1000)}, []string{next}, "GET invocation/next: malformed HTTP",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,6 +35,7 @@ type Function struct {
 	next    chan invocation
 	answers chan Answer
 	failed  atomic.Pointer[string]
+	begun   atomic.Int64 // when the event was handed out, in nanoseconds since 1970
 	n       int
 }
 
@@ -43,6 +44,8 @@ type Answer struct {
 	Body []byte // nil: an error
 	// Message is that of an error.
 	Message string
+	// Took is the time from handing out the event to having the answer.
+	Took time.Duration
 }
 
 type invocation struct {
@@ -94,6 +97,7 @@ func (f *Function) runtimeAPI() http.Handler {
 			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(i.timeout).UnixMilli(), 10))
 			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:authorizer")
 			h.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
+			f.begun.Store(time.Now().UnixNano())
 			w.Write(i.event)
 		}
 	})
@@ -109,8 +113,11 @@ func (f *Function) runtimeAPI() http.Handler {
 			if err != nil {
 				return
 			}
+			took := time.Since(time.Unix(0, f.begun.Load()))
 			w.WriteHeader(http.StatusAccepted)
-			f.answers <- read(body)
+			a := read(body)
+			a.Took = took
+			f.answers <- a
 		}
 	}
 	mux.HandleFunc("POST "+base+"/invocation/{id}/response", answer(func(body []byte) Answer { return Answer{Body: body} }))
