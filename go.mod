@@ -3,6 +3,7 @@ module kong-go-jwt
 go 1.26.0
 
 require (
+	filippo.io/nistec v0.0.4
 	github.com/Kong/go-pdk v0.11.2
 	github.com/MicahParks/jwkset v0.11.4
 	github.com/aws/aws-lambda-go v1.55.1

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -9,6 +10,8 @@ import (
 	"log/slog"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/schema"
@@ -132,6 +135,41 @@ func BenchmarkMiss(b *testing.B) {
 		e, w := benchmark(b, hsCredential(), `{"cache_ttl":0}`)
 		run(b, e, w, requestWith(w.token(`{"iss":"key","sub":"somebody","exp":4102444800}`)), false)
 	})
+}
+
+// BenchmarkSlowCurves compares the plugin's own ECDSA with that of crypto/ecdsa: with a
+// key that is kept, and with one that is used once.
+func BenchmarkSlowCurves(b *testing.B) {
+	k := makeKeys(b)
+	message := []byte("some token")
+	for algorithm, private := range map[string]*ecdsa.PrivateKey{"ES384": k.p384, "ES512": k.p521} {
+		method := jwt.GetSigningMethod(algorithm)
+		signature, err := method.Sign(string(message), private)
+		if err != nil {
+			b.Fatal(err)
+		}
+		kept, err := plugin.Verifier(algorithm, &private.PublicKey)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for name, verifies := range map[string]func() bool{
+			"crypto-ecdsa": func() bool { return method.Verify(string(message), signature, &private.PublicKey) == nil },
+			"kept":         func() bool { return kept(message, signature) },
+			"once": func() bool {
+				once, err := plugin.Verifier(algorithm, &private.PublicKey)
+				return err == nil && once(message, signature)
+			},
+		} {
+			b.Run(algorithm+"/"+name, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if !verifies() {
+						b.Fatal("refused")
+					}
+				}
+			})
+		}
+	}
 }
 
 // The time to refuse a signature must not tell how much of it is right: both

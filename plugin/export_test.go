@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"strings"
 	"time"
 
@@ -47,9 +48,9 @@ func Hide(query, cookies, header []byte) (q, c, h []byte, token string) {
 	return query, cookies, header, string(found.token)
 }
 
-// Verifies tells whether a signature is one of message by that algorithm and key:
-// a public key or, for HMAC, a secret.
-func Verifies(algorithm string, key any, message, signature []byte) (bool, error) {
+// Verifier returns what tells whether a signature is one of message by that algorithm
+// and key: a public key or, for HMAC, a secret.
+func Verifier(algorithm string, key any) (func(message, signature []byte) bool, error) {
 	var v *verifier
 	var err error
 	if secret, ok := key.([]byte); ok {
@@ -58,9 +59,24 @@ func Verifies(algorithm string, key any, message, signature []byte) (bool, error
 		v, err = newPublicKeyVerifier(algorithm, key, minRSABits)
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return v.verify(&token{signed: message, signature: signature}), nil
+	return func(message, signature []byte) bool {
+		return v.verify(&token{signed: message, signature: signature})
+	}, nil
+}
+
+// DigestVerifier is [Verifier] for the digest of a message, for the algorithms whose
+// ECDSA is the plugin's own.
+func DigestVerifier(algorithm string, key *ecdsa.PublicKey) (func(digest, signature []byte) bool, error) {
+	v, err := newPublicKeyVerifier(algorithm, key, minRSABits)
+	if err != nil {
+		return nil, err
+	}
+	own := v.method.(interface {
+		verifies(digest, signature []byte) bool
+	})
+	return own.verifies, nil
 }
 
 // TakeApart takes a JWS in compact serialization apart, whose payload need not be

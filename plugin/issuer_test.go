@@ -169,6 +169,39 @@ func TestIssuersKeyForAnotherAlgorithm(t *testing.T) {
 	expect(t, w.decide(t, w.engine(t, fmt.Sprintf(issuerConfig, "", "")), token(`,"kid":"k1"`, `,"sub":"alice"`)), message(401, "No key found for the token"))
 }
 
+// What is made of a published key for one algorithm is kept, and used for no other.
+func TestIssuersKeyForSeveralAlgorithms(t *testing.T) {
+	k := makeKeys(t)
+	w := newWorld(t)
+	w.consumers["alice"] = w.consumers["id-1"]
+	w.published = map[string][]*plugin.PublishedKey{"https://idp": {{KeyID: "rsa", Key: k.rsa2048.Public()}, {KeyID: "p384", Key: k.p384.Public()}}}
+	e := w.engine(t, `{"issuers":[{"issuer":"https://idp","jwks_uri":"https://idp/keys","algorithms":["RS256","PS256","ES384"]}]}`)
+	b64 := base64.RawURLEncoding.EncodeToString
+	const accepted, badSignature, unknownKey = "accepted id-1 alice alice", "Invalid signature", "No key found for the token"
+	for i, tt := range []struct{ kid, algorithm, signedBy, want string }{
+		{"rsa", "RS256", "RS256", accepted},
+		{"rsa", "PS256", "PS256", accepted},
+		{"rsa", "RS256", "RS256", accepted},
+		{"rsa", "PS256", "RS256", message(401, badSignature)},
+		{"p384", "ES384", "ES384", accepted},
+		{"p384", "ES384", "ES384", accepted},
+		{"p384", "RS256", "RS256", message(401, unknownKey)},
+		{"rsa", "ES384", "ES384", message(401, unknownKey)},
+	} {
+		var key any = k.rsa2048
+		if tt.signedBy == "ES384" {
+			key = k.p384
+		}
+		signed := b64(fmt.Appendf(nil, `{"alg":%q,"kid":%q}`, tt.algorithm, tt.kid)) + "." +
+			b64(fmt.Appendf(nil, `{"iss":"https://idp","sub":"alice","exp":%d,"n":%d}`, start.Unix()+100, i))
+		signature, err := jwt.GetSigningMethod(tt.signedBy).Sign(signed, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expect(t, w.decide(t, e, signed+"."+b64(signature)), tt.want)
+	}
+}
+
 // A token that only says that it is from the issuer must not be accepted by a
 // credential of that key, nor the other way round.
 func TestIssuerAndCredentialOfTheSameName(t *testing.T) {

@@ -51,9 +51,16 @@ func (r keyRules) index() (i int) {
 // the credential's; what a token says about itself has no say (RFC 8725
 // section 3.1). It is safe for concurrent use.
 type verifier struct {
-	method jwt.SigningMethod
-	key    any
-	macs   *sync.Pool // of an HMAC with the secret, kept from token to token; nil: not symmetric
+	algorithm string
+	method    method
+	key       any
+	macs      *sync.Pool // of an HMAC with the secret, kept from token to token; nil: not symmetric
+}
+
+// method is what is used of a [jwt.SigningMethod].
+type method interface {
+	// Verify returns nil if the signature is one of signed by key.
+	Verify(signed string, signature []byte, key any) error
 }
 
 // newVerifier prepares a credential's key. The error says what is wrong with
@@ -92,14 +99,15 @@ func newHMACVerifier(method jwt.SigningMethod, secret []byte) (*verifier, error)
 	if !ok {
 		return nil, fmt.Errorf("algorithm %s has no secret", method.Alg())
 	}
-	return &verifier{method: m, key: secret, macs: &sync.Pool{New: func() any { return hmac.New(m.Hash.New, secret) }}}, nil
+	return &verifier{algorithm: m.Alg(), method: m, key: secret, macs: &sync.Pool{New: func() any { return hmac.New(m.Hash.New, secret) }}}, nil
 }
 
 // newPublicKeyVerifier pairs an asymmetric algorithm with a key that is fit for
 // it: its type, its curve, its size, which for RSA is leastRSA bits (RFC 8725 section
 // 3.2).
 func newPublicKeyVerifier(algorithm string, key any, leastRSA int) (*verifier, error) {
-	method := signingMethod(algorithm)
+	var method method = signingMethod(algorithm)
+	var err error
 	fit := false
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -109,7 +117,9 @@ func newPublicKeyVerifier(algorithm string, key any, leastRSA int) (*verifier, e
 		fit = strings.HasPrefix(algorithm, "RS") || strings.HasPrefix(algorithm, "PS")
 	case *ecdsa.PublicKey:
 		curve := map[string]elliptic.Curve{"ES256": elliptic.P256(), "ES384": elliptic.P384(), "ES512": elliptic.P521()}[algorithm]
-		fit = curve != nil && k.Curve == curve
+		if fit = curve != nil && k.Curve == curve; fit {
+			method, err = newECDSAMethod(algorithm, k)
+		}
 	case ed25519.PublicKey:
 		fit = algorithm == "EdDSA"
 	case ed448.PublicKey:
@@ -118,7 +128,10 @@ func newPublicKeyVerifier(algorithm string, key any, leastRSA int) (*verifier, e
 	if !fit {
 		return nil, fmt.Errorf("key of type %s does not fit algorithm %s", keyType(key), algorithm)
 	}
-	return &verifier{method: method, key: key}, nil
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{algorithm: algorithm, method: method, key: key}, nil
 }
 
 // keyType is what a key is, in words.
@@ -271,17 +284,7 @@ func parseEd448(der []byte) (ed448.PublicKey, bool) {
 // ed448Method is EdDSA with Ed448 (RFC 8037), which golang-jwt does not have.
 type ed448Method struct{}
 
-var _ jwt.SigningMethod = ed448Method{}
-
-// Alg implements jwt.SigningMethod.
-func (ed448Method) Alg() string { return "EdDSA" }
-
-// Sign implements jwt.SigningMethod. This plugin signs nothing.
-func (ed448Method) Sign(string, any) ([]byte, error) {
-	return nil, errors.New("signing is not supported")
-}
-
-// Verify implements jwt.SigningMethod for a key of type ed448.PublicKey.
+// Verify implements [method] for a key of type ed448.PublicKey.
 func (ed448Method) Verify(signed string, signature []byte, key any) error {
 	k, ok := key.(ed448.PublicKey)
 	if !ok {

@@ -38,6 +38,7 @@ type PublishedKey struct {
 	Key       any    // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
 	retired   atomic.Bool
 	askAgain  atomic.Int64 // nanoseconds since 1970; 0: see AskAgain
+	last      atomic.Pointer[verifier]
 }
 
 // Retire tells that the issuer publishes the key no more, or that this cannot
@@ -58,14 +59,18 @@ func (k *PublishedKey) good(now time.Time) bool {
 func (k *PublishedKey) Fits(algorithm string) bool { return k.verifier(algorithm) != nil }
 
 // verifier returns what checks signatures of that algorithm with k; nil if k is
-// not fit for it.
+// not fit for it. The last one is kept: what it has made of the key is used again.
 func (k *PublishedKey) verifier(algorithm string) *verifier {
 	if k.Algorithm != "" && k.Algorithm != algorithm {
 		return nil
+	}
+	if v := k.last.Load(); v != nil && v.algorithm == algorithm {
+		return v
 	}
 	v, err := newPublicKeyVerifier(algorithm, k.Key, minRSABits)
 	if err != nil {
 		return nil
 	}
+	k.last.Store(v)
 	return v
 }

@@ -1,9 +1,14 @@
 package plugin_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -58,12 +63,15 @@ func TestWycheproof(t *testing.T) {
 		"HS256": {"hmac_sha256_test.json"},
 		"HS384": {"hmac_sha384_test.json"},
 		"HS512": {"hmac_sha512_test.json"},
-		"RS256": {"rsa_signature_2048_sha256_test.json"},
-		"RS384": {"rsa_signature_2048_sha384_test.json"},
-		"RS512": {"rsa_signature_2048_sha512_test.json"},
-		"PS256": {"rsa_pss_2048_sha256_mgf1_32_test.json"},
-		"PS384": {"rsa_pss_2048_sha384_mgf1_48_test.json"},
-		"PS512": {"rsa_pss_4096_sha512_mgf1_64_test.json"},
+		"RS256": {"rsa_signature_2048_sha256_test.json", "rsa_signature_3072_sha256_test.json", "rsa_signature_4096_sha256_test.json", "rsa_signature_8192_sha256_test.json"},
+		"RS384": {"rsa_signature_2048_sha384_test.json", "rsa_signature_3072_sha384_test.json", "rsa_signature_4096_sha384_test.json", "rsa_signature_8192_sha384_test.json"},
+		"RS512": {"rsa_signature_2048_sha512_test.json", "rsa_signature_3072_sha512_test.json", "rsa_signature_4096_sha512_test.json", "rsa_signature_8192_sha512_test.json"},
+		"PS256": {
+			"rsa_pss_2048_sha256_mgf1_0_test.json", "rsa_pss_2048_sha256_mgf1_32_test.json",
+			"rsa_pss_3072_sha256_mgf1_32_test.json", "rsa_pss_4096_sha256_mgf1_32_test.json",
+		},
+		"PS384": {"rsa_pss_2048_sha384_mgf1_48_test.json", "rsa_pss_4096_sha384_mgf1_48_test.json"},
+		"PS512": {"rsa_pss_4096_sha512_mgf1_32_test.json", "rsa_pss_4096_sha512_mgf1_64_test.json"},
 		"ES256": {"ecdsa_secp256r1_sha256_p1363_test.json"},
 		"ES384": {"ecdsa_secp384r1_sha384_p1363_test.json"},
 		"ES512": {"ecdsa_secp521r1_sha512_p1363_test.json"},
@@ -89,22 +97,15 @@ func TestWycheproof(t *testing.T) {
 					if g.TagSize != 0 && fmt.Sprintf("HS%d", g.TagSize) != algorithm {
 						continue // a truncated MAC, which JWA has not
 					}
-					var public any
+					var verifies func(message, signature []byte) bool
 					if g.PublicKeyPem != "" {
-						var err error
-						if public, err = plugin.ParsePublicKey([]byte(g.PublicKeyPem)); err != nil {
-							t.Fatal(err)
-						}
+						verifies = verifier(t, algorithm, publicKey(t, g.PublicKeyPem))
 					}
 					for _, v := range g.Tests {
-						key := public
 						if v.Key != "" {
-							key = unhexed(t, v.Key)
+							verifies = verifier(t, algorithm, unhexed(t, v.Key))
 						}
-						good, err := plugin.Verifies(algorithm, key, unhexed(t, v.Msg), unhexed(t, v.Sig+v.Tag))
-						if err != nil {
-							t.Fatalf("%d: %v", v.ID, err)
-						}
+						good := verifies(unhexed(t, v.Msg), unhexed(t, v.Sig+v.Tag))
 						want := v.Result == "valid"
 						if strings.HasPrefix(v.Comment, "s_len changed") {
 							want = true // see anySalt
@@ -120,6 +121,102 @@ func TestWycheproof(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestWycheproofECDSA holds the plugin's own ECDSA against Wycheproof's signatures of
+// digests that JWS does not use. They are in DER.
+func TestWycheproofECDSA(t *testing.T) {
+	digests := map[string]func([]byte) []byte{
+		"SHA-256":  func(b []byte) []byte { d := sha256.Sum256(b); return d[:] },
+		"SHA-384":  func(b []byte) []byte { d := sha512.Sum384(b); return d[:] },
+		"SHA-512":  func(b []byte) []byte { d := sha512.Sum512(b); return d[:] },
+		"SHA3-384": func(b []byte) []byte { d := sha3.Sum384(b); return d[:] },
+		"SHA3-512": func(b []byte) []byte { d := sha3.Sum512(b); return d[:] },
+		"SHAKE256": func(b []byte) []byte { return sha3.SumSHAKE256(b, 64) },
+	}
+	for algorithm, files := range map[string][]string{
+		"ES384": {
+			"ecdsa_secp384r1_sha256_test.json", "ecdsa_secp384r1_sha512_test.json", "ecdsa_secp384r1_sha3_384_test.json",
+			"ecdsa_secp384r1_sha3_512_test.json", "ecdsa_secp384r1_shake256_test.json",
+		},
+		"ES512": {"ecdsa_secp521r1_sha3_512_test.json", "ecdsa_secp521r1_shake256_test.json"},
+	} {
+		for _, file := range files {
+			t.Run(file, func(t *testing.T) {
+				t.Parallel()
+				var all struct {
+					TestGroups []struct {
+						PublicKeyPem, Sha string
+						Tests             []struct {
+							ID                        int `json:"tcId"`
+							Comment, Msg, Sig, Result string
+						}
+					}
+				}
+				vectors(t, file, &all)
+				tried := 0
+				for _, g := range all.TestGroups {
+					key := publicKey(t, g.PublicKeyPem).(*ecdsa.PublicKey)
+					verifies, err := plugin.DigestVerifier(algorithm, key)
+					if err != nil {
+						t.Fatal(err)
+					}
+					size := (key.Params().BitSize + 7) / 8
+					for _, v := range g.Tests {
+						signature, ok := numbersOf(unhexed(t, v.Sig), size)
+						if !ok {
+							continue // not of numbers that a JWS can hold
+						}
+						digest := digests[g.Sha](unhexed(t, v.Msg))
+						if good, want := verifies(digest[:min(len(digest), size)], signature), v.Result == "valid"; good != want {
+							t.Errorf("%d: %s: accepted %t, want %t", v.ID, v.Comment, good, want)
+						}
+						tried++
+					}
+				}
+				if tried == 0 {
+					t.Error("no vector was tried")
+				}
+			})
+		}
+	}
+}
+
+// numbersOf returns the two numbers of a signature in DER, each of that many bytes.
+func numbersOf(der []byte, size int) ([]byte, bool) {
+	var numbers struct{ R, S *big.Int }
+	if _, err := asn1.Unmarshal(der, &numbers); err != nil {
+		return nil, false
+	}
+	if again, err := asn1.Marshal(numbers); err != nil || !bytes.Equal(again, der) {
+		return nil, false // there is more in it
+	}
+	signature := make([]byte, 0, 2*size)
+	for _, n := range []*big.Int{numbers.R, numbers.S} {
+		if n.Sign() < 0 || n.BitLen() > 8*size {
+			return nil, false
+		}
+		signature = append(signature, n.FillBytes(make([]byte, size))...)
+	}
+	return signature, true
+}
+
+func verifier(t *testing.T, algorithm string, key any) func(message, signature []byte) bool {
+	t.Helper()
+	verifies, err := plugin.Verifier(algorithm, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verifies
+}
+
+func publicKey(t *testing.T, pem string) any {
+	t.Helper()
+	key, err := plugin.ParsePublicKey([]byte(pem))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func unhexed(t *testing.T, s string) []byte {
@@ -196,10 +293,7 @@ func TestWycheproofJWS(t *testing.T) {
 			header, signed, signature, ok := plugin.TakeApart(v.Jws)
 			good := false
 			if ok && header["alg"] == algorithm {
-				var err error
-				if good, err = plugin.Verifies(algorithm, key, signed, signature); err != nil {
-					t.Fatalf("%d: %v", v.ID, err)
-				}
+				good = verifier(t, algorithm, key)(signed, signature)
 			}
 			want := v.Result == "valid"
 			if otherwise[v.ID] != "" || v.Comment == anySalt {
