@@ -27,11 +27,11 @@ start Kong with
 
     KONG_PLUGINS=bundled,go-jwt KONG_PLUGINSERVER_NAMES=go-jwt
 
-To try it without Kong, run "make run" in its source. "go-jwt -help" lists the
-flags. Other commands, each with a -help of its own:
+To try it without Kong, run "make run" in the source folder. "go-jwt -help" lists
+the flags. There are other commands, each with its own -help:
 
     go-jwt check FILE…    finds mistakes in declarative files
-    go-jwt explain        tells why a token is accepted or refused
+    go-jwt explain        says why a token is accepted or refused
     go-jwt token          makes a token to try a configuration with`
 
 func main() {

@@ -137,11 +137,11 @@ func TestExplain(t *testing.T) {
 		"encrypted":         {"/plain", "a.b.c.d.e", 1, "  FAIL  form               it has five parts, as encrypted tokens (JWE) have"},
 		"alg none":          {"/plain", make(conformance.Token{Alg: "none"}), 1, "  FAIL  form               invalid alg"},
 
-		"all that is asked for": {"/policy", policy(nil), 0, `  ok    audience required  aud is "api"; wanted is one of "api", "web"`},
-		"wrong audience":        {"/policy", policy(object{"aud": []any{"x"}}), 1, `  FAIL  audience required  aud is ["x"]; wanted is one of "api", "web"`},
+		"all that is asked for": {"/policy", policy(nil), 0, `  ok    audience required  aud is "api"; expected: one of "api", "web"`},
+		"wrong audience":        {"/policy", policy(object{"aud": []any{"x"}}), 1, `  FAIL  audience required  aud is ["x"]; expected: one of "api", "web"`},
 		"forbidden claim":       {"/policy", policy(object{"nonce": 1}), 1, "  FAIL  claims forbidden   nonce is there"},
-		"no scope":              {"/policy", policy(object{"scope": "write"}), 1, `  FAIL  scopes required    scope is "write"; wanted is "read"`},
-		"wrong role":            {"/policy", policy(object{"realm": object{"roles": []any{"user"}}}), 1, `  FAIL  claims required    realm.roles is ["user"]; wanted is "admin" in it`},
+		"no scope":              {"/policy", policy(object{"scope": "write"}), 1, `  FAIL  scopes required    scope is "write"; expected: "read"`},
+		"wrong role":            {"/policy", policy(object{"realm": object{"roles": []any{"user"}}}), 1, `  FAIL  claims required    realm.roles is ["user"]; expected: "admin" in it`},
 		"revoked":               {"/policy", policy(object{"jti": "gone"}), 1, "  FAIL  revocation         revoked names the token"},
 
 		"unbound token":   {"/bound", claimsToken(t, nil), 1, "  FAIL  cnf                cnf is not there; mtls_binding is required, dpop is off"},
@@ -324,7 +324,7 @@ func TestExplainIssuer(t *testing.T) {
 		"unknown key":  {nil, object{"typ": "at+jwt", "kid": "k2"}, 1, `  FAIL  published key      the issuer publishes none with kid "k2" that fits "RS256"`},
 		"in an hour":   {object{"iat": time.Now().Add(time.Hour + 30*time.Second).Unix()}, access, 1, "Refused: issued_in_the_future"},
 		"stranger":     {object{"a.b": object{"c": "mallory"}}, nil, 1, `  FAIL  consumer           a.b.c is "mallory": no consumer has that username`},
-		"kid a number": {nil, object{"typ": "at+jwt", "kid": 1}, 1, "  FAIL  kid                1 is no string"},
+		"kid a number": {nil, object{"typ": "at+jwt", "kid": 1}, 1, "  FAIL  kid                1 is not a string"},
 	} {
 		path, text := "/i", token(tt.claims, tt.header)
 		if tt.claims["a.b"] != nil {
@@ -359,18 +359,18 @@ func TestExplainCannotTell(t *testing.T) {
 	}{
 		"no configuration":    {token, nil, "no -config is given"},
 		"no such file":        {token, []string{"-config", good + "x"}, "no such file"},
-		"configuration on -":  {token, []string{"-config", "-"}, "standard input is where the token is read from"},
+		"configuration on -":  {token, []string{"-config", "-"}, "-config: cannot be standard input"},
 		"no token":            {"", []string{"-config", good}, "there is no token on standard input"},
 		"token as argument":   {token, []string{"-config", good, token}, "unexpected argument; the token is read from standard input"},
-		"no such route":       {token, []string{"-config", good, "-route", "order"}, `there is no route "order"; there are: orders`},
+		"no such route":       {token, []string{"-config", good, "-route", "order"}, `there is no route "order"; the routes are: orders`},
 		"no time":             {token, []string{"-config", good, "-at", "noon"}, "must be a time such as"},
 		"no such flag":        {token, []string{"-config", good, "-rout", "orders"}, "flag provided but not defined"},
-		"no plugin":           {token, []string{"-config", with("name: go-jwt", "name: jwt")}, "there is no go-jwt plugin that is enabled"},
+		"no plugin":           {token, []string{"-config", with("name: go-jwt", "name: jwt")}, "the configuration has no enabled go-jwt plugin"},
 		"none on the route":   {token, []string{"-config", with("name: go-jwt", "name: jwt"), "-route", "orders"}, `no go-jwt plugin runs on route "orders"`},
-		"several":             {token, []string{"-config", write(t, "k.yml", explainedConfig+"plugins: [{name: go-jwt}]\n")}, "say by -route which route is meant; there are: orders"},
+		"several":             {token, []string{"-config", write(t, "k.yml", explainedConfig+"plugins: [{name: go-jwt}]\n")}, "choose a route with -route; the routes are: orders"},
 		"bad configuration":   {token, []string{"-config", with("leeway: 5", "leeway: -1")}, "kong.yml:12:9: services[0].routes[0].plugins[0].config.leeway: "},
 		"unusable key":        {token, []string{"-config", with("leeway: 5", "credentials: [{key: a, algorithm: RS256, public_key: x, consumer: alice}]")}, "not a PEM public key"},
-		"option filled in":    {token, []string{"-config", with("leeway: 5", `realm: '${{ env "DECK_REALM" }}'`)}, "config.realm: filled in later, and not known here"},
+		"option filled in":    {token, []string{"-config", with("leeway: 5", `realm: '${{ env "DECK_REALM" }}'`)}, "config.realm: filled in later, so its value is not known here"},
 		"secret from a vault": {token, []string{"-config", own("{vault://env/x}")}, "Cannot tell: services[0].routes[0].plugins[0].config.credentials[0].secret ("},
 		"list of revocations": {
 			madeToken(t, "HS256", "literal:"+conformance.Secret, object{"iss": "hs256"}),

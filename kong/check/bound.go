@@ -26,12 +26,12 @@ type given struct {
 }
 
 func (g *given) flags(f *flag.FlagSet) {
-	f.Func("client-cert", "PEM `file` with the client's certificate, for a token that is bound to one", func(file string) (err error) {
+	f.Func("client-cert", "`file` with the client's certificate (PEM), for a token that is bound to one", func(file string) (err error) {
 		g.certificate, err = os.ReadFile(file)
 		return err //nolint:wrapcheck // names the file
 	})
-	f.StringVar(&g.method, "method", "GET", "`method` of the request, which a DPoP proof must be for")
-	f.Func("url", "`URL` that the client called, which a DPoP proof must be for", func(s string) (err error) {
+	f.StringVar(&g.method, "method", "GET", "`method` of the request, for a DPoP proof")
+	f.Func("url", "`URL` that the client called, for a DPoP proof", func(s string) (err error) {
 		g.url, err = url.Parse(s)
 		if err != nil || g.url.Host == "" || g.url.Scheme != "http" && g.url.Scheme != "https" {
 			err = errors.New("is not an http or https URL")
@@ -57,7 +57,7 @@ func (g *given) header(line string) bool {
 func (g *given) check(c *schema.Config) error {
 	switch {
 	case g.proof != "" && g.url == nil:
-		return errors.New("a DPoP proof is for one URL: give the one that the client called by -url")
+		return errors.New("a DPoP proof is for one URL: give the URL that the client called with -url")
 	case g.method == http.MethodOptions && !c.RunOnPreflight:
 		return errors.New("-method: run_on_preflight is false, so an OPTIONS request needs no token")
 	}
@@ -96,12 +96,12 @@ func (g *given) to(r *plugin.Request) {
 func (g *given) lacks(reason plugin.Reason) string {
 	switch {
 	case reason == plugin.ReasonNoCertificate && g.certificate == nil:
-		return "the token is bound to a client certificate, which -client-cert can give"
+		return "the token is bound to a client certificate: give it with -client-cert"
 	case reason == plugin.ReasonBearerOfBound && g.scheme == "",
 		reason == plugin.ReasonInvalidProof && g.proof == "":
 		return "the token is bound to a key: give the headers Authorization and DPoP of a request on standard input, and its -url and -method"
 	case reason == plugin.ReasonNoNonce:
-		return "the proof must hold a nonce, which only the node that gave it knows"
+		return "the proof must contain a nonce, and only the node that gave it out knows it"
 	}
 	return ""
 }

@@ -55,25 +55,26 @@ func (f *Finding) String() string {
 
 const aboutCheck = `Usage: go-jwt check [flags] FILE...
 
-Finds every go-jwt plugin and every jwt_secrets entry in declarative files (kong.yml,
-decK's, the output of "kong config db_export"; - is standard input), and says what
-Kong and the plugin would refuse, and what is hardly meant. Several files are taken
-for parts of one configuration. Exits with 1 if there are errors.`
+Finds mistakes in declarative files: kong.yml, decK's, or the output of
+"kong config db_export". FILE - is standard input. It looks at every go-jwt plugin and
+every entry of jwt_secrets, and prints what Kong or the plugin would refuse, and what
+works but is probably a mistake. Several files are read as one configuration. The exit
+code is 1 if there are errors.`
 
 // Check is the command "go-jwt check". The error tells that something was found,
 // or why nothing could be looked at.
 func Check(ctx context.Context, std Streams, args []string) error {
 	f := newFlags("check", aboutCheck, std.Err)
-	asJSON := f.Bool("json", false, "print findings as a JSON list")
-	strict := f.Bool("strict", false, "exit with 1 on warnings too")
-	online := f.Bool("online", false, "fetch the issuers' keys as well")
+	asJSON := f.Bool("json", false, "print the findings as a JSON list")
+	strict := f.Bool("strict", false, "exit with 1 on warnings too, not only on errors")
+	online := f.Bool("online", false, "fetch the issuers' keys too, and check that there is one for each algorithm")
 	var keys jwks.Options
 	keys.Flags(f)
 	if err := f.Parse(args); err != nil {
 		return flagError(err)
 	}
 	if f.NArg() == 0 {
-		return errors.New("check: no file is given; see go-jwt check -help")
+		return errors.New("check: no file is given: see go-jwt check -help")
 	}
 	c := newChecker(keys, *online)
 	defer c.close()

@@ -27,15 +27,15 @@ func TestPositions(t *testing.T) {
 	)
 	for name, tt := range map[string]struct{ text, want string }{
 		// What is no configuration.
-		"empty":             {"", "-:1:1: there is nothing in it\n"},
-		"a comment alone":   {"# later\n", "-:1:1: there is nothing in it\n"},
-		"a start alone":     {"---\n", "-:1:1: there is nothing in it\n"},
+		"empty":             {"", "-:1:1: the file is empty\n"},
+		"a comment alone":   {"# later\n", "-:1:1: the file is empty\n"},
+		"a start alone":     {"---\n", "-:1:1: the file is empty\n"},
 		"null":              {"null\n", "-:1:1: not a declarative configuration: expected a map\n"},
 		"a text":            {"kong\n", "-:1:1: not a declarative configuration: expected a map\n"},
 		"a list":            {"- a\n", "-:1:1: not a declarative configuration: expected a map\n"},
 		"tab":               {head + "plugins:\n\t- name: go-jwt\n", "-:3:1: found character '\t' that cannot start any token\n"},
 		"not UTF-8":         {head + "plugins:\n- name: \"\xff\"\n", "-:3:1: not UTF-8\n"},
-		"several documents": {head + "---\n" + head, "-:3:1: there are several documents in it\n"},
+		"several documents": {head + "---\n" + head, "-:3:1: the file contains several YAML documents\n"},
 		"unknown anchor":    {head + "plugins: *none\n", "-:2:10: there is no such anchor\n"},
 		"name twice":        {plugin + "    shadow: false\n    shadow: true\n", "-:7:5: mapping key \"shadow\" already defined at [6:5]\n"},
 		"name twice, JSON":  {"{\"_format_version\": \"3.0\",\n \"plugins\": [],\n \"plugins\": []}\n", "-:3:2: mapping key \"plugins\" already defined at [2:2]\n"},

@@ -23,13 +23,16 @@ import (
 
 const aboutExplain = `Usage: go-jwt explain -config FILE [-route NAME] [-at TIME] [flags] <TOKENFILE
 
-Says what becomes of a request with the token on standard input: each check with
-what it saw, the answer that the client gets, and the headers that the upstream
-gets. The plugin's own engine decides. FILE is a declarative file, as "go-jwt check"
-reads it. The token may stand in its header, Authorization, and a DPoP proof in a line
-after it, "DPoP: …". Neither the token nor secrets are printed. Exits with 0 if the token is
-accepted, with 1 if it is refused (although the request may go on, as that of the
-anonymous consumer or by shadow), and with 2 if that cannot be told.`
+Shows what the plugin does with the token on standard input, and why: each check and
+what it saw, the decision, the answer that the client gets, and the headers that the
+upstream gets. The decision is made by the code that runs in Kong. FILE is a
+declarative file, such as kong.yml or decK's. Neither the token nor a secret is printed.
+
+Standard input may also have the headers of a request: "Authorization: Bearer …" or
+"Authorization: DPoP …", and on another line the DPoP proof, "DPoP: …".
+
+The exit code is 0 if the token is accepted, 1 if it is refused (with anonymous or
+shadow, the request may still go on), and 2 if this command cannot tell.`
 
 // What "go-jwt explain" exits with.
 const (
@@ -62,16 +65,16 @@ type explainer struct {
 func Explain(ctx context.Context, std Streams, args []string) int {
 	x := &explainer{now: time.Now()}
 	f := newFlags("explain", aboutExplain, std.Err)
-	f.Func("config", "declarative `file`; may be repeated, for parts of one configuration", func(s string) error {
+	f.Func("config", "declarative `file`; repeat it if the configuration has several files", func(s string) error {
 		x.files = append(x.files, s)
 		return nil
 	})
-	f.StringVar(&x.route, "route", "", "`name` or id of the route; not needed where there is one go-jwt plugin")
-	f.Func("at", "decide as at that `time`: 2026-01-31T12:00:00Z, seconds since 1970, or from now such as -5m or +2h", func(s string) (err error) {
+	f.StringVar(&x.route, "route", "", "`name` or id of the route; needed only if the configuration has several go-jwt plugins")
+	f.Func("at", "decide as if it were this `time`: 2026-01-31T12:00:00Z, seconds since 1970, or relative to now, such as -5m or +2h", func(s string) (err error) {
 		x.now, err = parseTime(s, x.now)
 		return err
 	})
-	f.BoolVar(&x.online, "online", false, "fetch issuers' keys and lists of revoked tokens")
+	f.BoolVar(&x.online, "online", false, "fetch the issuers' keys and the lists of revoked tokens")
 	x.given.flags(f)
 	x.keys.Flags(f)
 	switch err := f.Parse(args); {
@@ -114,11 +117,11 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 func (x *explainer) read(std Streams, more []string) error {
 	switch {
 	case len(x.files) == 0:
-		return errors.New("no -config is given; see go-jwt explain -help")
+		return errors.New("no -config is given: see go-jwt explain -help")
 	case len(more) > 0: // not shown: it may be the token
 		return errors.New("unexpected argument; the token is read from standard input")
 	case slices.Contains(x.files, "-"):
-		return errors.New("-config: standard input is where the token is read from")
+		return errors.New("-config: cannot be standard input, from which the token is read")
 	}
 	c := newChecker(x.keys, false)
 	defer c.close()
@@ -156,7 +159,7 @@ func (c *checker) mistakes() error {
 // find returns the go-jwt plugin that runs on a route or, with no route named, the
 // only one.
 func find(s *declarative.State, route string) (*declarative.Plugin, error) {
-	routes := "; there are: " + strings.Join(s.Names(), ", ")
+	routes := "; the routes are: " + strings.Join(s.Names(), ", ")
 	if route != "" {
 		r := s.FindRoute(route)
 		if r == nil {
@@ -165,7 +168,7 @@ func find(s *declarative.State, route string) (*declarative.Plugin, error) {
 		if p := s.Effective(schema.Name, r); p != nil {
 			return p, nil
 		}
-		return nil, fmt.Errorf("no go-jwt plugin runs on route %q, which lets every request pass", route)
+		return nil, fmt.Errorf("no go-jwt plugin runs on route %q: every request passes", route)
 	}
 	var all []*declarative.Plugin
 	for _, p := range s.Plugins {
@@ -175,11 +178,11 @@ func find(s *declarative.State, route string) (*declarative.Plugin, error) {
 	}
 	switch len(all) {
 	case 0:
-		return nil, errors.New("there is no go-jwt plugin that is enabled")
+		return nil, errors.New("the configuration has no enabled go-jwt plugin")
 	case 1:
 		return all[0], nil
 	}
-	return nil, errors.New("there are several go-jwt plugins: say by -route which route is meant" + routes)
+	return nil, errors.New("there are several go-jwt plugins: choose a route with -route" + routes)
 }
 
 // configure reads the plugin's configuration. What is filled in later is not known
@@ -197,7 +200,7 @@ func (x *explainer) configure() error {
 			x.unasserted = true
 		case secretOf.MatchString(option):
 		default:
-			return fmt.Errorf("%s:%d:%d: %s: filled in later, and not known here", n.File, n.Line, n.Column, n.Path)
+			return fmt.Errorf("%s:%d:%d: %s: filled in later, so its value is not known here", n.File, n.Line, n.Column, n.Path)
 		}
 	}
 	for option := range refused {
@@ -328,7 +331,7 @@ func (x *explainer) unsure() string {
 			}
 		case plugin.ReasonInvalidSignature, plugin.ReasonInvalidKey:
 			if n := x.filledInKey(); n != nil {
-				return fmt.Sprintf("%s (%s:%d) is filled in later, and not known here", n.Path, n.File, n.Line)
+				return fmt.Sprintf("%s (%s:%d) is filled in later, so its value is not known here", n.Path, n.File, n.Line)
 			}
 		default:
 			if lacks := x.given.lacks(no.Reason); lacks != "" {

@@ -18,7 +18,7 @@ func (x *explainer) saw(s plugin.Step) string {
 	switch s.Check {
 	case plugin.CheckToken:
 		if x.where == "" {
-			return "is looked for nowhere: header_names, uri_param_names and cookie_names are empty"
+			return "the plugin looks nowhere: header_names, uri_param_names and cookie_names are empty"
 		}
 		if text := "sent " + x.where; s.Passed || x.given.sentBy() != "DPoP" {
 			return text
@@ -42,7 +42,7 @@ func (x *explainer) saw(s plugin.Step) string {
 	case plugin.CheckType:
 		return quote(t.Header["typ"]) + "; the issuer's type is " + t.Issuer.Type
 	case plugin.CheckKeyID:
-		return quote(t.Header["kid"]) + " is no string"
+		return quote(t.Header["kid"]) + " is not a string"
 	case plugin.CheckPublishedKey:
 		return "the issuer publishes none with kid " + quote(t.Header["kid"]) + " that fits " + quote(t.Header["alg"])
 	case plugin.CheckExp, plugin.CheckNbf, plugin.CheckIat:
@@ -219,7 +219,7 @@ func wanted(name string, v any, good []string) string {
 	if len(good) == 1 {
 		of = ""
 	}
-	return fmt.Sprintf("%s is %s; wanted is %s%s", name, quote(v), of, quoteAll(good))
+	return fmt.Sprintf("%s is %s; expected: %s%s", name, quote(v), of, quoteAll(good))
 }
 
 func quoteAll(texts []string) string {

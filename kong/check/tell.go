@@ -135,7 +135,7 @@ func (x *explainer) tellDecision(p *printer) {
 		p.heading(red, "Refused: "+string(out.Refusal.Reason))
 		meaning(p, out.Refusal)
 		if token != nil && token.Reason != out.Refusal.Reason {
-			p.line("It was to go on as the anonymous consumer, since the token was refused: %s", token.Reason)
+			p.line("The token is refused (%s), so the request should go on as the anonymous consumer.", token.Reason)
 		}
 	case out.Shadowed != nil:
 		p.heading(yellow, "Goes on, though the token is refused: "+string(out.Shadowed.Reason))

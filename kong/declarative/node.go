@@ -80,10 +80,10 @@ func Parse(name string, text []byte) (root *Node, err error) {
 	docs := slices.DeleteFunc(file.Docs, func(d *ast.DocumentNode) bool { return d.Body == nil })
 	switch {
 	case len(docs) == 0:
-		return nil, &SyntaxError{File: name, Line: 1, Column: 1, Problem: "there is nothing in it"}
+		return nil, &SyntaxError{File: name, Line: 1, Column: 1, Problem: "the file is empty"}
 	case len(docs) > 1:
 		at := start(docs[1].Body)
-		return nil, &SyntaxError{File: name, Line: at.Line, Column: at.Column, Problem: "there are several documents in it"}
+		return nil, &SyntaxError{File: name, Line: at.Line, Column: at.Column, Problem: "the file contains several YAML documents"}
 	}
 	r := &reader{file: name, anchors: map[string]ast.Node{}}
 	root = &Node{File: name, Line: 1, Column: 1}
@@ -124,7 +124,7 @@ func (r *reader) read(from ast.Node, to *Node, depth int) error {
 		r.expanded++
 	}
 	if r.expanded > maxAliased || depth > maxDepth {
-		return r.refuse(from.GetToken(), "too much, or too deep")
+		return r.refuse(from.GetToken(), "too large, or nested too deeply")
 	}
 	switch n := from.(type) {
 	case *ast.MappingNode:

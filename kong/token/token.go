@@ -24,11 +24,10 @@ const about = `Usage: go-jwt token -alg ES256 -key FILE [flags]
        go-jwt token -alg HS256 -secret-file FILE [flags]
        go-jwt token -config kong.yml [-key FILE] [flags]
 
-Prints a token that is signed with a private key (PEM) or a secret, for trying a
-configuration. It has iat, nbf and exp beside the claims that are given. With
--config, the algorithm, the secret and the claim that selects the credential come
-from that file: of the credential with the key that -iss or -credential gives, or
-of the first one.`
+Prints a token to try a configuration with. It is signed with a private key (PEM) or a
+secret, and has iat, nbf and exp beside the claims that you give. With -config, the
+algorithm, the secret and the claim that selects the credential come from that file:
+from the credential whose key is -credential or -iss, or else from the first one.`
 
 // Make is the command "go-jwt token". The token goes to out, and nothing else;
 // the error holds nothing of the key.
@@ -45,16 +44,16 @@ func Make(in io.Reader, out, errs io.Writer, args []string) error {
 		return func(s string) error { claims[claim] = s; return nil }
 	}
 	algorithm := f.String("alg", "HS256", "`algorithm`, one of "+strings.Join(schema.Algorithms(), ", "))
-	config := f.String("config", "", "declarative `file` to take a credential from")
-	credentialKey := f.String("credential", "", "with -config: `key` of the credential")
+	config := f.String("config", "", "declarative `file` from which to take the credential")
+	credentialKey := f.String("credential", "", "with -config: `key` of the credential to use")
 	keyFile := f.String("key", "", "`file` with the private key, as PEM; - is standard input")
-	secretFile := f.String("secret-file", "", "`file` with the secret, without the newline at its end; - is standard input")
-	keyID := f.String("kid", "", "`id` of the key, for the token's header")
-	ttl := f.Duration("ttl", time.Hour, "for how long the token is good; negative: it has expired")
-	f.Func("iss", "`issuer`: by default, what selects the credential", text("iss"))
+	secretFile := f.String("secret-file", "", "`file` with the secret, a newline at its end does not count; - is standard input")
+	keyID := f.String("kid", "", "`id` of the key, for kid in the token's header")
+	ttl := f.Duration("ttl", time.Hour, "how long the token is valid; negative: it has already expired")
+	f.Func("iss", "`issuer`; with -config, the default is the key of the credential", text("iss"))
 	f.Func("sub", "`subject`", text("sub"))
 	f.Func("aud", "`audience`", text("aud"))
-	f.Func("claim", "`NAME=VALUE`: another claim, whose value is JSON or else a text; may be repeated", func(s string) error {
+	f.Func("claim", "`NAME=VALUE`: another claim; VALUE is JSON or, if it is not, a string; may be repeated", func(s string) error {
 		name, value, ok := strings.Cut(s, "=")
 		if !ok || name == "" {
 			return errors.New("must be NAME=VALUE")

@@ -14,16 +14,16 @@ import (
 // Flags adds to f the flags that say how keys can be had, which are the same in
 // every command: -jwks-ca, -jwks-allow-http, -jwks-proxy and how to log in.
 func (o *Options) Flags(f *flag.FlagSet) {
-	f.BoolVar(&o.AllowHTTP, "jwks-allow-http", false, "fetch issuers' keys by http from other hosts too, not only from this one")
-	f.Func("jwks-ca", "`file` with PEM certificates to trust for issuers' keys, instead of the system's", o.setCA)
-	f.Func("jwks-proxy", "`URL` of an HTTP proxy through which issuers' keys and lists of revoked tokens are fetched", o.setProxy)
-	f.Func("jwks-token-file", "`ORIGIN=FILE`: file with the bearer token to send when keys or lists are fetched there, for example https://login.example.com=/etc/kong/token; may be given several times", func(s string) error {
+	f.BoolVar(&o.AllowHTTP, "jwks-allow-http", false, "allow fetching issuers' keys over http from other hosts; without it, http works only on this host")
+	f.Func("jwks-ca", "`file` with the PEM certificates to trust when fetching issuers' keys, instead of the system's", o.setCA)
+	f.Func("jwks-proxy", "`URL` of an HTTP proxy through which to fetch issuers' keys and lists of revoked tokens", o.setProxy)
+	f.Func("jwks-token-file", "`ORIGIN=FILE`: send the bearer token in this file when fetching keys or lists from this origin, for example https://login.example.com=/etc/kong/token; may be repeated", func(s string) error {
 		return o.login(s, func(l *fetch.Login, file string) error {
 			l.TokenFile = file
 			return nil
 		})
 	})
-	f.Func("jwks-client-cert", "`ORIGIN=CERT,KEY`: PEM files with the client certificate to present when keys or lists are fetched there, and with its private key; may be repeated", func(s string) error {
+	f.Func("jwks-client-cert", "`ORIGIN=CERT,KEY`: use this client certificate and private key (PEM files) when fetching keys or lists from this origin; may be repeated", func(s string) error {
 		return o.login(s, func(l *fetch.Login, files string) (err error) {
 			var both bool
 			if l.CertFile, l.KeyFile, both = strings.Cut(files, ","); !both {
