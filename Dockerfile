@@ -15,9 +15,13 @@ COPY kong ./kong
 ARG TARGETOS TARGETARCH VERSION=0.0.0-dev
 RUN CGO_ENABLED=0 GOOS=${TARGETOS} GOARCH=${TARGETARCH} \
     go build -trimpath -ldflags="-s -w -X main.version=${VERSION}" -o /go-jwt .
-# The include belongs to a prefix: the one that Kong has in the container.
-ARG KONG_PREFIX=/usr/local/kong
-RUN go run . -nginx-conf -kong-prefix ${KONG_PREFIX} >/go-jwt.nginx.conf
+# The include belongs to a prefix: the one that Kong has in the container. Kong before 3.8
+# does not make the folder of its socket, and would not start: there it is empty.
+ARG KONG_VERSION KONG_PREFIX=/usr/local/kong
+RUN case "${KONG_VERSION}" in \
+    3.[0-7] | 3.[0-7][!0-9]*) ;; \
+    *) go run . -nginx-conf -kong-prefix ${KONG_PREFIX} ;; \
+    esac >/go-jwt.nginx.conf
 
 FROM kong:${KONG_VERSION}
 USER root

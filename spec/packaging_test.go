@@ -193,3 +193,23 @@ func TestTutorialConfiguration(t *testing.T) {
 		}
 	}
 }
+
+// TestIncludeOfOldKong: Kong before 3.8 makes no sockets/ in its prefix, so that nginx could
+// not open the include's socket and would not start.
+func TestIncludeOfOldKong(t *testing.T) {
+	t.Parallel()
+	makes := regexp.MustCompile(`(?s)\nRUN (case .*? esac) >/go-jwt.nginx.conf\n`).FindStringSubmatch(readRoot(t, "Dockerfile"))
+	if makes == nil {
+		t.Fatal("the Dockerfile makes no include, or for every Kong the same")
+	}
+	for version, want := range map[string]string{
+		"3.4": "", "3.7.1": "", "3.6-ubuntu": "",
+		"3": "made", "3.8": "made", "3.9.3": "made", "3.9-ubuntu": "made", "3.10": "made", "latest": "made",
+	} {
+		sh := exec.Command("sh", "-euc", "go() { printf made; }\n"+makes[1])
+		sh.Env = append(os.Environ(), "KONG_VERSION="+version, "KONG_PREFIX=/usr/local/kong")
+		if out, err := sh.CombinedOutput(); err != nil || string(out) != want {
+			t.Errorf("Kong %s: include %q, want %q (%v)", version, out, want, err)
+		}
+	}
+}
