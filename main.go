@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"kong-go-jwt/kong"
@@ -42,15 +43,8 @@ func main() {
 }
 
 func run() error {
-	std := check.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	if len(os.Args) > 1 && os.Args[1] == "check" {
-		return check.Check(context.Background(), std, os.Args[2:])
-	}
-	if len(os.Args) > 1 && os.Args[1] == "explain" {
-		os.Exit(check.Explain(context.Background(), std, os.Args[2:]))
-	}
-	if len(os.Args) > 1 && os.Args[1] == "token" {
-		return token.Make(os.Stdin, os.Stdout, os.Stderr, os.Args[2:])
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		return runCommand(os.Args[1], os.Args[2:])
 	}
 	o, err := kong.ParseFlags(os.Stderr, about, os.Args[1:])
 	if errors.Is(err, flag.ErrHelp) {
@@ -76,4 +70,18 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	return kong.Run(ctx, o, version, socket, os.Stderr)
+}
+
+// runCommand runs what is not the plugin server.
+func runCommand(name string, args []string) error {
+	std := check.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	switch name {
+	case "check":
+		return check.Check(context.Background(), std, args)
+	case "explain":
+		os.Exit(check.Explain(context.Background(), std, args))
+	case "token":
+		return token.Make(os.Stdin, os.Stdout, os.Stderr, args)
+	}
+	return fmt.Errorf("unknown command %q: see go-jwt -help", name)
 }

@@ -32,6 +32,14 @@ func command(t *testing.T, stdin string, args ...string) (stdout, stderr string,
 	return out.String(), errs.String(), err == nil
 }
 
+func TestUnknownCommand(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	if out, errs, ok := command(t, "", "chek", "kong.yml"); ok || out != "" || errs != "go-jwt: unknown command \"chek\": see go-jwt -help\n" {
+		t.Errorf("%v %s%s", ok, out, errs)
+	}
+}
+
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)

@@ -418,3 +418,26 @@ func TestExplainColours(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainAsks: on a terminal the token is asked for, and one that the terminal
+// would cut is refused.
+func TestExplainAsks(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	script, err := exec.LookPath("script") // of util-linux
+	if err != nil {
+		t.Skip(err)
+	}
+	config := write(t, "kong.yml", explainedConfig)
+	for token, want := range map[string]string{
+		claimsToken(t, nil):       "Refused: unknown_credential",
+		strings.Repeat("a", 5000): "go-jwt: explain: a terminal cuts lines of this length",
+	} {
+		cmd := exec.Command(script, "-qec", setup.plugin+" explain -config "+config, "/dev/null")
+		cmd.Stdin = strings.NewReader(token + "\n\x04")
+		out, _ := cmd.Output()
+		if !strings.Contains(string(out), "Paste the token, and press Enter and Ctrl-D:") || !strings.Contains(string(out), want) {
+			t.Errorf("want %s, got\n%s", want, out)
+		}
+	}
+}

@@ -141,6 +141,9 @@ func (x *explainer) read(std Streams, more []string) error {
 	if err := x.configure(); err != nil {
 		return err
 	}
+	if isTerminal(std.In) {
+		_, _ = fmt.Fprintln(std.Err, "Paste the token, and press Enter and Ctrl-D:")
+	}
 	return x.readToken(std.In)
 }
 
@@ -228,6 +231,10 @@ func filledIn(n *declarative.Node) []*declarative.Node {
 	return all
 }
 
+// terminalLine is the most that a terminal hands on of a line, with its end
+// (termios(3), canonical mode).
+const terminalLine = 4096
+
 // readToken reads the token, as it is or as a header has it.
 func (x *explainer) readToken(from io.Reader) error {
 	const most = 1 << 20
@@ -237,6 +244,9 @@ func (x *explainer) readToken(from io.Reader) error {
 	}
 	var words []string
 	for line := range strings.Lines(string(text)) {
+		if len(line) >= terminalLine && isTerminal(from) {
+			return errors.New("a terminal cuts lines of this length: give the token by a file")
+		}
 		if !x.given.header(line) {
 			words = append(words, strings.Fields(line)...)
 		}

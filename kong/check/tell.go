@@ -23,12 +23,17 @@ type printer struct {
 // newPrinter returns one that uses colours on a terminal, unless NO_COLOR is set
 // (https://no-color.org).
 func newPrinter(w io.Writer) *printer {
-	p := &printer{Writer: bufio.NewWriter(w)}
-	if f, ok := w.(*os.File); ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		info, err := f.Stat()
-		p.colours = err == nil && info.Mode()&os.ModeCharDevice != 0
+	return &printer{bufio.NewWriter(w), os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && isTerminal(w)}
+}
+
+// isTerminal tells whether a stream is one, as far as can be seen.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return false
 	}
-	return p
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // The colours of ECMA-48 that are used.
