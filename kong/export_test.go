@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/revocation"
+	"kong-go-jwt/schema"
 )
 
 // Frames reads all frames of r.
@@ -145,4 +147,36 @@ func Connections(s *Server) int64 { return s.conns.Load() }
 // ServeOperations is serveOperations.
 func ServeOperations(ctx context.Context, address string, h http.Handler, log *slog.Logger) {
 	serveOperations(ctx, address, h, log)
+}
+
+// Reading is what an event does with what it has read under that configuration: with the
+// value of the nginx variable, and with the answer of get_headers. Each reports whether
+// it could use it.
+func Reading(config string) (variable, headers func(answer []byte) bool, err error) {
+	c, err := schema.Parse([]byte(config))
+	if err != nil {
+		return nil, nil, err
+	}
+	r, request := newReads(c), new(plugin.Request)
+	again := func() *plugin.Request {
+		*request = plugin.Request{Headers: request.Headers[:0]}
+		return request
+	}
+	variable = func(value []byte) bool {
+		tag, _, _ := bytes.Cut(value, []byte("\n"))
+		of := parseCarried(string(tag))
+		if of == nil {
+			return false
+		}
+		_, _, good := r.fromVariable(value, r.coverBy(of), again())
+		return good
+	}
+	headers = func(answer []byte) bool {
+		all, ok := wire.ParseHeaders(answer)
+		if ok {
+			r.fromHeaders(all, again())
+		}
+		return ok
+	}
+	return variable, headers, nil
 }

@@ -109,7 +109,8 @@ type served struct {
 
 // mostOnLoop is how many bytes of Kong's answers an event may bring to be served
 // on the loop. To take that many apart takes some 100 µs at worst, which is for
-// how long everybody else waits; see plugin's BenchmarkParse.
+// how long everybody else waits; see BenchmarkParse here and in plugin, which leaves long
+// tokens to a goroutine itself.
 const mostOnLoop = 8 << 10
 
 // worker is a process of Kong.

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,30 +191,48 @@ func BenchmarkWrongSignature(b *testing.B) {
 // loop, with the worst input known for it: the time a byte must not grow.
 func BenchmarkParse(b *testing.B) {
 	e, w := benchmark(b, hsCredential(), `{"cookie_names":["jwt","session"],"hide_credentials":true,"anonymous":"id-1","cache_ttl":0}`)
+	// claims fills a token that is size bytes long, a third more than what it says.
+	claims := func(before, unit, after string) func(r *plugin.Request, size int) {
+		return func(r *plugin.Request, size int) {
+			r.Headers = [][]byte{[]byte("Bearer " + w.token(before+strings.Repeat(unit, size*3/4/len(unit))+after))}
+		}
+	}
+	filled := func(unit string, to func(r *plugin.Request) *[]byte) func(r *plugin.Request, size int) {
+		return func(r *plugin.Request, size int) { *to(r) = bytes.Repeat([]byte(unit), size/len(unit)) }
+	}
+	query := func(r *plugin.Request) *[]byte { return &r.Query }
+	cookie := func(r *plugin.Request) *[]byte { return &r.Cookie }
+	connection := func(r *plugin.Request) *[]byte { return &r.Connection }
+	header := func(r *plugin.Request) *[]byte { r.Headers = make([][]byte, 1); return &r.Headers[0] }
 	for _, tt := range []struct {
 		name string
-		fill string
-		in   func(r *plugin.Request, filler []byte)
+		in   func(r *plugin.Request, size int)
 	}{
-		{"query of empty parts", "&", func(r *plugin.Request, f []byte) { r.Query = f }},
-		{"query, escaped", "%6awt=%61&", func(r *plugin.Request, f []byte) { r.Query = f }},
-		{"cookies of commas", ",", func(r *plugin.Request, f []byte) { r.Cookie = f }},
-		{"cookies behind commas", ",jwt=a;", func(r *plugin.Request, f []byte) { r.Cookie = f }},
-		{"cookies without a value", "jwt ;", func(r *plugin.Request, f []byte) { r.Cookie = f }},
-		{"Connection", "x-consumer-ix,", func(r *plugin.Request, f []byte) { r.Connection = f }},
-		{"header of Bearers", "Bearer", func(r *plugin.Request, f []byte) { r.Headers = [][]byte{f} }},
-		{"header of spaces", " ", func(r *plugin.Request, f []byte) { r.Headers = [][]byte{append([]byte("Bearer"), f...)} }},
-		{"token, many claims", `"a":1,`, func(r *plugin.Request, f []byte) {
-			r.Headers = [][]byte{[]byte("Bearer " + w.token(`{`+string(f)+`"iss":"key"}`))}
+		{"query of empty parts", filled("&", query)},
+		{"query of short parts", filled("jw&", query)},
+		{"query, escaped", filled("%6awt=%61&", query)},
+		{"cookies of commas", filled(",", cookie)},
+		{"cookies, short", filled("j,", cookie)},
+		{"cookies, alike", filled("jwz,", cookie)},
+		{"cookies behind commas", filled(",jwt=a;", cookie)},
+		{"cookies without a value", filled("jwt ;", cookie)},
+		{"Connection", filled("x-consumer-ix,", connection)},
+		{"header of Bearers", filled("Bearer", header)},
+		{"header of spaces", func(r *plugin.Request, size int) {
+			r.Headers = [][]byte{append([]byte("Bearer"), bytes.Repeat([]byte(" "), size)...)}
 		}},
-		{"token, deep", "[", func(r *plugin.Request, f []byte) {
-			r.Headers = [][]byte{[]byte("Bearer " + w.token(`{"iss":"key","a":`+string(f[:min(len(f), 990)])))}
-		}},
+		{"token, many claims", claims(`{`, `"a":1,`, `"iss":"key"}`)},
+		{"token, numbers", claims(`{"iss":"key","a":[`, `0,`, `0]}`)},
+		{"token, objects", claims(`{"iss":"key","a":[`, `{},`, `0]}`)},
+		{"token, lists", claims(`{"iss":"key","a":[`, `[],`, `0]}`)},
+		{"token, strings", claims(`{"iss":"key","a":[`, `"",`, `0]}`)},
+		{"token, escapes", claims(`{"iss":"key","a":"`, `\\`, `"}`)},
+		{"token, deep", func(r *plugin.Request, size int) { claims(`{"iss":"key","a":`, `[`, "")(r, min(size, 1300)) }},
 	} {
-		for _, size := range []int{1 << 10, 4 << 10, 16 << 10, 32 << 10} {
+		for _, size := range []int{1 << 10, 2 << 10, 3 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10} {
 			b.Run(fmt.Sprintf("%s/%dKiB", tt.name, size>>10), func(b *testing.B) {
 				r := &plugin.Request{Method: []byte("GET")}
-				tt.in(r, bytes.Repeat([]byte(tt.fill), size/len(tt.fill)))
+				tt.in(r, size)
 				b.SetBytes(int64(size))
 				for b.Loop() {
 					e.Decide(b.Context(), r, w)

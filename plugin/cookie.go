@@ -30,7 +30,11 @@ func cookie(header []byte, name string) []byte {
 		if end == len(s) {
 			return nil
 		}
-		s = bytes.TrimLeft(s[end+1:], " ")
+		end++
+		for end < len(s) && s[end] == ' ' { // no call: there can be thousands
+			end++
+		}
+		s = s[end:]
 	}
 	return nil
 }
@@ -55,20 +59,20 @@ func withoutCookies(header []byte, names []string) (rest string, changed bool) {
 // between two semicolons, with the comma before it; its value is all the rest. If
 // there is none, that is the end.
 func cookieAt(part []byte, names []string) int {
-	for at := 0; ; {
+	for at := 0; at < len(part); at++ { // to what stands behind a comma
+		if part[at] == ',' {
+			continue
+		}
 		piece := part[at:]
-		comma := bytes.IndexByte(piece, ',')
-		if comma >= 0 {
+		if comma := bytes.IndexByte(piece, ','); comma >= 0 {
 			piece = piece[:comma]
 		}
 		if isCookie(piece, at == 0, names) {
 			return len(bytes.TrimRight(part[:at], " ,"))
 		}
-		if comma < 0 {
-			return len(part)
-		}
-		at += comma + 1
+		at += len(piece)
 	}
+	return len(part)
 }
 
 // isCookie tells whether a piece is a cookie of one of those names. Where it may

@@ -219,6 +219,9 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 			}
 		}
 	}
+	if consumers == nil && len(sent.token) > quickToken {
+		return Outcome{Refusal: Failure(), Fault: errMustWait}
+	}
 	t, malformed := parseToken(sent.token)
 	t.trace = r.Trace
 	t.trace.parsed(&t, malformed == "")

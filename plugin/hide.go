@@ -1,9 +1,6 @@
 package plugin
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
 // Hidden is what a request looks like without its tokens. What carried none is
 // nil, and stays as it is.
@@ -53,15 +50,21 @@ func withoutParameters(query []byte, names []string) (rest string, changed bool)
 	if len(query) == 0 || len(names) == 0 {
 		return "", false
 	}
-	kept := make([]byte, 0, len(query)+1)
-	for part := range bytes.SplitSeq(query, []byte("&")) {
-		if isParameter(part, names) {
-			changed = true
-		} else {
-			kept = append(append(kept, part...), '&')
+	var kept []byte
+	done := 0 // with query, up to here
+	for start, end := range parameters(query) {
+		if !isParameter(query[start:end], names) {
+			continue
+		}
+		kept, changed = append(kept, query[done:start]...), true
+		if done = end + 1; end == len(query) {
+			return string(bytes.TrimSuffix(kept, []byte("&"))), true
 		}
 	}
-	return strings.TrimSuffix(string(kept), "&"), changed
+	if !changed {
+		return "", false
+	}
+	return string(append(kept, query[done:]...)), true
 }
 
 // withoutBearer leaves out the token of a header's value, with the word Bearer

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -438,6 +439,12 @@ func TestDecideNow(t *testing.T) {
 	check(now(w.token(`{"iss":"key","n":2}`)), accepted) // all known, and quick
 	check(now(asymmetric), "remembered id-1 alice alice")
 	check(now(issued(`,"kid":"k1"`, `,"sub":"alice","n":2`)), "must wait") // slow
+	check(now(strings.Repeat("x", 3<<10)), message(401, "Bad token; invalid JSON"))
+	check(now(strings.Repeat("x", 3<<10+1)), "must wait") // long, whatever is in it
+	long := w.token(`{"iss":"key","n":"` + strings.Repeat("x", 3<<10) + `"}`)
+	check(now(long), "must wait")
+	expect(t, w.decide(t, e, long), accepted)
+	check(now(long), cached)
 	w.pass(ttl + time.Second)
 	check(now(symmetric), "must wait")
 }

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 	"strings"
 
@@ -123,7 +124,8 @@ func (t *tokens) note(token []byte) {
 // fromQuery splits a raw query as ngx.req.get_uri_args does: at "&", names and
 // values percent-decoded, "+" being a space.
 func (t *tokens) fromQuery(query []byte, names []string) {
-	for part := range bytes.SplitSeq(query, []byte("&")) {
+	for start, end := range parameters(query) {
+		part := query[start:end]
 		if !isParameter(part, names) {
 			continue
 		}
@@ -132,6 +134,26 @@ func (t *tokens) fromQuery(query []byte, names []string) {
 			t.add(unescape(value))
 		} else {
 			t.flag = true
+		}
+	}
+}
+
+// parameters yields where each part of a raw query begins and ends. Empty ones, of which
+// there can be thousands, are passed over.
+func parameters(query []byte) iter.Seq2[int, int] {
+	return func(yield func(start, end int) bool) {
+		for start := 0; start < len(query); start++ {
+			if query[start] == '&' {
+				continue
+			}
+			end := len(query)
+			if n := bytes.IndexByte(query[start:], '&'); n >= 0 {
+				end = start + n
+			}
+			if !yield(start, end) {
+				return
+			}
+			start = end
 		}
 	}
 }
