@@ -115,6 +115,10 @@ func TestECDSAAgrees(t *testing.T) {
 					s.expect(t, "r out of range", zero, beyond, v, false)
 					s.expect(t, "s out of range", zero, r, beyond, false)
 				}
+				if s.size*8 > n.BitLen()+1 { // there is room for more than the order
+					s.expect(t, "r and the order", zero, new(big.Int).Add(r, n), v, false)
+					s.expect(t, "s and the order", zero, r, new(big.Int).Add(v, n), false)
+				}
 				// A digest for which both points are the same, and one for which each is
 				// the other's opposite: their sum is the point at infinity.
 				e := new(big.Int).Mul(r, d)
@@ -124,6 +128,29 @@ func TestECDSAAgrees(t *testing.T) {
 				s.expect(t, "opposite points", e.Sub(n, e), r, v, false)
 			}
 		})
+	}
+}
+
+// A signature is two numbers of the order's size (RFC 7518 section 3.4).
+func TestECDSASignatureSize(t *testing.T) {
+	s := newSigner(t, "ES384", elliptic.P384(), big.NewInt(7))
+	one := big.NewInt(1)
+	r, v := s.sign(t, one, big.NewInt(11))
+	good := append(s.bytes(r), s.bytes(v)...)
+	for name, tt := range map[string]struct {
+		signature []byte
+		want      bool
+	}{
+		"good":         {good, true},
+		"none":         {nil, false},
+		"r alone":      {good[:s.size], false},
+		"too short":    {good[:2*s.size-1], false},
+		"too long":     {append(bytes.Clone(good), 0), false},
+		"s with zeros": {append(append(s.bytes(r), 0), s.bytes(v)...), false},
+	} {
+		if accepted := s.verifies(s.bytes(one), tt.signature); accepted != tt.want {
+			t.Errorf("%s: accepted %t, want %t", name, accepted, tt.want)
+		}
 	}
 }
 

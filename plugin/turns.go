@@ -8,7 +8,7 @@ import (
 )
 
 // turns bounds how many signatures with public keys are verified at once. One
-// takes up to milliseconds (ES512), and anyone can have them verified; with all
+// takes up to a millisecond or two (ES512), and anyone can have them verified; with all
 // processors at it, requests that need no such work would wait for one.
 type turns chan struct{}
 
