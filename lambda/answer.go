@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -128,7 +127,7 @@ func stage(arn string) (string, error) {
 			return "", errNoARN
 		}
 	}
-	return fmt.Sprintf("%s:%s/%s/*", strings.Join(part[:parts-1], ":"), path[0], path[1]), nil
+	return strings.TrimSuffix(arn, path[2]) + "*", nil
 }
 
 var errNoARN = errors.New("event has no ARN of a method or route")

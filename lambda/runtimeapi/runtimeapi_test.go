@@ -106,46 +106,56 @@ func TestLoop(t *testing.T) {
 		},
 		"several events": {
 			[]string{event("one"), accepted, event(""), accepted, event("three"), accepted},
-			[]string{next, response + "one", next, strings.TrimSpace(response), next, response + "three"}, "",
+			[]string{next, response + "one", next, strings.TrimSpace(response), next, response + "three"},
+			"",
 		},
 		"an error": {
 			[]string{event("fail"), accepted, event("two"), accepted},
-			[]string{next, failed + `{"errorMessage":"Unauthorized \"x\"","errorType":"Error"}`, next, response + "two"}, "",
+			[]string{next, failed + `{"errorMessage":"Unauthorized \"x\"","errorType":"Error"}`, next, response + "two"},
+			"",
 		},
 		"in chunks": {
 			[]string{head + "Transfer-Encoding: chunked\r\n\r\n2\r\non\r\n1\r\ne\r\n0\r\n\r\n", accepted},
-			[]string{next, response + "one"}, "",
+			[]string{next, response + "one"},
+			"",
 		},
 		"up to the end of the connection": {
 			[]string{head + "\r\none" + hangUp, accepted}, []string{next, response + "one"}, "",
 		},
 		"by HTTP/1.0": {
 			[]string{strings.Replace(event("one"), "HTTP/1.1", "HTTP/1.0", 1) + hangUp, strings.Replace(accepted, "HTTP/1.1", "HTTP/1.0", 1) + hangUp, event("two"), accepted},
-			[]string{next, response + "one", next, response + "two"}, "",
+			[]string{next, response + "one", next, response + "two"},
+			"",
 		},
 		"with trailers": {
 			[]string{head + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\nX: y\r\n\r\n", accepted, event("two"), accepted},
-			[]string{next, response + "one", next, response + "two"}, "",
+			[]string{next, response + "one", next, response + "two"},
+			"",
 		},
 		"no content": {
 			[]string{event("one"), "HTTP/1.1 204 No Content\r\n\r\n", event("two"), accepted},
-			[]string{next, response + "one", next, response + "two"}, "",
+			[]string{next, response + "one", next, response + "two"},
+			"",
 		},
 		"a longer event than is wanted": {
 			[]string{event(strings.Repeat("x", 5<<20)), accepted, event("two"), accepted},
-			[]string{next, response + strings.Repeat("x", 101), next, response + "two"}, "",
+			[]string{next, response + strings.Repeat("x", 101), next, response + "two"},
+			"",
 		},
 		"a connection that is closed between events": {
 			[]string{event("one"), accepted, hangUp, event("two"), accepted},
-			[]string{next, response + "one", next, next, response + "two"}, "",
+			[]string{next, response + "one", next, next, response + "two"},
+			"",
 		},
 		"a connection that is closed before an answer is taken": {
 			[]string{event("one"), hangUp, accepted, event("two"), accepted},
-			[]string{next, response + "one", response + "one", next, response + "two"}, "",
+			[]string{next, response + "one", response + "one", next, response + "two"},
+			"",
 		},
 		"Connection: close": {
 			[]string{event("one"), strings.Replace(accepted, "\r\n", "\r\nConnection: close\r\n", 1), event("two"), accepted},
-			[]string{next, response + "one", next, response + "two"}, "",
+			[]string{next, response + "one", next, response + "two"},
+			"",
 		},
 		"a new connection that is closed": {
 			[]string{hangUp, event("one")}, []string{next}, "GET invocation/next: the connection is closed",
@@ -161,7 +171,8 @@ func TestLoop(t *testing.T) {
 		},
 		"an answer that is refused": {
 			[]string{event("one"), "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 0\r\n\r\n"},
-			[]string{next, response + "one"}, "POST invocation/r%2F1/response: status 413",
+			[]string{next, response + "one"},
+			"POST invocation/r%2F1/response: status 413",
 		},
 		"no HTTP": {
 			[]string{"SSH-2.0-OpenSSH\r\n\r\n"}, []string{next}, "GET invocation/next: malformed HTTP",
