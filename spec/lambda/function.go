@@ -35,7 +35,6 @@ type Function struct {
 	next    chan invocation
 	answers chan Answer
 	failed  atomic.Pointer[string]
-	begun   atomic.Int64 // when the event was handed out, in nanoseconds since 1970
 	n       int
 }
 
@@ -44,7 +43,7 @@ type Answer struct {
 	Body []byte // nil: an error
 	// Message is that of an error.
 	Message string
-	// Took is the time from handing out the event to having the answer.
+	// Took is the time from the event on the socket to the answer on it.
 	Took time.Duration
 }
 
@@ -63,7 +62,10 @@ func Start(dir string, env []string, program string, args ...string) (*Function,
 		Log: new(Log), exited: make(chan struct{}),
 		next: make(chan invocation), answers: make(chan Answer),
 	}
-	f.server = httptest.NewServer(f.runtimeAPI())
+	f.server = httptest.NewUnstartedServer(f.runtimeAPI())
+	f.server.Listener = timedListener{f.server.Listener}
+	f.server.Config.ConnContext = withTimed
+	f.server.Start()
 	f.cmd = exec.Command(program, args...)
 	f.cmd.Dir = dir
 	f.cmd.Env = append([]string{
@@ -97,7 +99,6 @@ func (f *Function) runtimeAPI() http.Handler {
 			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(i.timeout).UnixMilli(), 10))
 			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:authorizer")
 			h.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
-			f.begun.Store(time.Now().UnixNano())
 			w.Write(i.event)
 		}
 	})
@@ -113,10 +114,9 @@ func (f *Function) runtimeAPI() http.Handler {
 			if err != nil {
 				return
 			}
-			took := time.Since(time.Unix(0, f.begun.Load()))
-			w.WriteHeader(http.StatusAccepted)
 			a := read(body)
-			a.Took = took
+			a.Took = tookOf(r.Context())
+			w.WriteHeader(http.StatusAccepted)
 			f.answers <- a
 		}
 	}
