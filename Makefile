@@ -1,4 +1,4 @@
-# "make" lists what there is.
+# "make" lists the targets.
 .DEFAULT_GOAL := help
 
 TOOL := go tool -modfile=.ci/tools/go.mod
@@ -13,7 +13,7 @@ MUTATE ?= ./schema
 .PHONY: run test lint fuzz bench soak mutate image lambda release build help
 
 run: CONFIG ?= kong/verified.yml
-run: build ## serve CONFIG (kong/verified.yml) by the embedded gateway, with the plugin in it and further ARGS
+run: build ## run the embedded gateway with the plugin and CONFIG (kong/verified.yml); ARGS are further flags of the gateway
 	bin/gateway -config "$(CONFIG)" -plugin bin/go-jwt -nginx-include auto -plugin-arg -metrics-listen=127.0.0.1:9542 -demo $(ARGS)
 
 build: ## build the plugin and the embedded gateway into bin/
@@ -35,7 +35,7 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-bench: build $(if $(BASE),bin/base/go-jwt) ## measure the engine, and events over the socket, beside a plain go-pdk plugin, a C program that decides nothing, and BASE, an earlier binary or commit
+bench: build $(if $(BASE),bin/base/go-jwt) ## measure the engine and the plugin over its socket, next to a plain go-pdk plugin, a C program that decides nothing and, if set, BASE (an earlier binary or commit)
 	$(BUILD) -o bin/baseline ./spec/baseline
 	$(BUILD) -o bin/bench ./spec/bench
 	go test -run '^$$' -bench . -benchtime 1s ./plugin
@@ -52,18 +52,18 @@ bin/base/go-jwt:
 		git archive "$(BASE)" | tar -x -C "$$dir"; \
 		out=$$PWD/$@; cd "$$dir"; $(BUILD) -o "$$out" .; fi
 
-mutate: ## change the code in small ways, and list the changes that no unit test notices (MUTATE=./schema)
+mutate: ## make small changes to the code of MUTATE (./schema), and list those that no unit test notices
 	go tool -modfile=.ci/tools/mutate.mod gremlins unleash --workers 1 --timeout-coefficient 20 -S lt $(MUTATE)
 
-soak: build ## keep it under load and faults for SOAKTIME (30m), checking every answer, then flood it (FLOOD tokens of each kind)
+soak: build ## run the plugin under load and faults for SOAKTIME (30m) and check every answer, then flood it with FLOOD (1000000) tokens of each kind
 	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
 	SPEC_FLOOD=$(FLOOD) go test -count=1 -timeout 4h -v -run '^TestFloods$$' ./spec
 
-image: ## build the Docker image on Kong KONG_VERSION (3.9)
+image: ## build the Docker image for Kong KONG_VERSION (3.9)
 	docker build --build-arg KONG_VERSION=$(KONG_VERSION) --build-arg VERSION=$(VERSION) -t kong-go-jwt .
 
 lambda: CONFIG ?= lambda/go-jwt.yml
-lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (lambda/go-jwt.yml) in them, into bin/
+lambda: ## build the Lambda authorizer's zips for arm64 and amd64 into bin/, with CONFIG (lambda/go-jwt.yml) in them
 	go build -o bin/build-lambda-zip github.com/aws/aws-lambda-go/cmd/build-lambda-zip
 	@set -e; for arch in arm64 amd64; do \
 		mkdir -p bin/lambda/$$arch; \
@@ -72,7 +72,7 @@ lambda: ## build the Lambda authorizer's zips for arm64 and amd64, with CONFIG (
 		(cd bin/lambda/$$arch; ../../build-lambda-zip -o ../../go-jwt-lambda-$$arch.zip bootstrap go-jwt.yml); \
 	done
 
-release: ## make the files of release VERSION (archives, .deb, .rpm, Lambda zips, SBOMs, checksums) in bin/release
+release: ## make the files of release VERSION in bin/release: archives, .deb, .rpm, Lambda zips, SBOMs, checksums
 	.ci/package/release $(VERSION) bin/release
 
 help: ## list the targets

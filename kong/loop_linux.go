@@ -310,7 +310,7 @@ func (o *loop) accept() {
 			return
 		case errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EINTR):
 		case err != nil:
-			o.server.faults.log(o.server.log, "accepting a connection", err)
+			o.server.faults.log(o.server.log, "cannot accept a connection", err)
 			o.rest()
 			return
 		default:
@@ -325,7 +325,7 @@ func (o *loop) take(fd int) {
 	c.session = session{server: o.server, conn: offered(fd), mustNot: true}
 	c.in.R = arrived(fd)
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
-		o.server.faults.log(o.server.log, "accepting a connection", err)
+		o.server.faults.log(o.server.log, "cannot accept a connection", err)
 		_ = unix.Close(fd)
 		return
 	}
@@ -361,7 +361,7 @@ func (o *loop) rest() {
 	time.AfterFunc(moment, func() {
 		o.do(func() {
 			if err := o.listen(); err != nil {
-				o.server.log.Error("listening", "why", err)
+				o.server.log.Error("cannot listen on the socket", "why", err)
 				os.Exit(1) // Kong starts another
 			}
 		})

@@ -60,10 +60,10 @@ func (r *readiness) state() readyState {
 	s := readyState{Store: isReady, Watch: isReady, Issuers: map[string]string{}, Revocations: map[string]string{}}
 	r.mu.Lock()
 	if !r.store.IsZero() && r.now().Sub(r.store) < storeFault {
-		s.Store = "the last lookup failed; the log tells why"
+		s.Store = "the last lookup failed; see Kong's log"
 	}
 	if r.watch {
-		s.Watch = "changes are not told: credentials that are revoked go on for longer"
+		s.Watch = "changes are not reported: revoking a credential takes longer"
 	}
 	r.mu.Unlock()
 	for issuer, err := range r.issuers() {

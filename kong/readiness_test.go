@@ -23,7 +23,7 @@ func TestReadiness(t *testing.T) {
 		}
 	}
 	const ready = `{"ready":true,"store":"ready","watch":"ready","issuers":{},"revocations":{}}`
-	const storeFails = `{"ready":false,"store":"the last lookup failed; the log tells why","watch":"ready","issuers":{},"revocations":{}}`
+	const storeFails = `{"ready":false,"store":"the last lookup failed; see Kong's log","watch":"ready","issuers":{},"revocations":{}}`
 	is(200, ready)
 	lookedUp(context.Canceled)
 	is(200, ready)
@@ -38,7 +38,7 @@ func TestReadiness(t *testing.T) {
 	now = now.Add(30 * time.Second) // nothing is known any more
 	is(200, ready)
 	watching(false)
-	is(503, `{"ready":false,"store":"ready","watch":"changes are not told: credentials that are revoked go on for longer","issuers":{},"revocations":{}}`)
+	is(503, `{"ready":false,"store":"ready","watch":"changes are not reported: revoking a credential takes longer","issuers":{},"revocations":{}}`)
 	watching(true)
 	unknown["https://idp"] = errors.New("jwks: status 500")
 	is(503, `{"ready":false,"store":"ready","watch":"ready","issuers":{"https://idp":"its keys are not known: jwks: status 500"},"revocations":{}}`)

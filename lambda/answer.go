@@ -130,4 +130,4 @@ func stage(arn string) (string, error) {
 	return strings.TrimSuffix(arn, path[2]) + "*", nil
 }
 
-var errNoARN = errors.New("event has no ARN of a method or route")
+var errNoARN = errors.New("the event has no ARN of a method or route")

@@ -107,7 +107,7 @@ func check(c *schema.Config) error {
 	}
 	for i, h := range c.ClaimsToHeaders {
 		if h.Values != "comma" {
-			errs = append(errs, fmt.Errorf("config.claims_to_headers[%d].values: needs Kong: a value of the context cannot be repeated", i+1))
+			errs = append(errs, fmt.Errorf("config.claims_to_headers[%d].values: needs Kong: values in the authorizer's context cannot be repeated", i+1))
 		}
 	}
 	return errors.Join(errs...)

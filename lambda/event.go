@@ -57,7 +57,7 @@ func parseEvent(text []byte) (*event, error) {
 	}
 	e := new(event)
 	if json.Unmarshal(text, e) != nil {
-		return nil, errors.New("event is not one for an authorizer")
+		return nil, errors.New("the event is not for an authorizer")
 	}
 	switch {
 	case e.Version == "2.0" && e.Type == "REQUEST":
@@ -69,7 +69,7 @@ func parseEvent(text []byte) (*event, error) {
 	case e.Type == "TOKEN":
 		e.form = restToken
 	default:
-		return nil, errors.New("event is not one for an authorizer")
+		return nil, errors.New("the event is not for an authorizer")
 	}
 	return e, nil
 }

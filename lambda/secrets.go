@@ -117,7 +117,7 @@ func (s *secrets) get(ctx context.Context, r reference) (string, error) {
 		name := strings.ToUpper(strings.ReplaceAll(r.name, "-", "_"))
 		value, ok := s.env(name)
 		if !ok {
-			return "", fmt.Errorf("the environment has no %s", name)
+			return "", fmt.Errorf("the environment variable %s is not set", name)
 		}
 		return value, nil
 	case "aws":
@@ -135,7 +135,7 @@ func (s *secrets) get(ctx context.Context, r reference) (string, error) {
 		}
 		value, ok := object[unescape(key)].(string)
 		if !ok {
-			return "", errors.New("the secret has no such key with a text")
+			return "", errors.New("the secret has no such key, or its value is not a string")
 		}
 		return value, nil
 	case "ssm":

@@ -304,7 +304,7 @@ func TestLambdaRefusesWhatNeedsKong(t *testing.T) {
 		"a typing error":   {with("audience_requird", []any{"api"}), `config: unknown field "audience_requird"`},
 		"a wrong value":    {with("leeway", 301), "config.leeway: value should be between"},
 		"no key":           {object{"credentials": []any{object{"key": "k", "algorithm": "RS256", "public_key": "x", "consumer": "c"}}}, "config.credentials[1].public_key: "},
-		"a missing secret": {object{"credentials": []any{object{"key": "k", "secret": "{vault://env/not-there}", "consumer": "c"}}}, "config.credentials[1].secret: {vault://env/not-there}: the environment has no NOT_THERE"},
+		"a missing secret": {object{"credentials": []any{object{"key": "k", "secret": "{vault://env/not-there}", "consumer": "c"}}}, "config.credentials[1].secret: {vault://env/not-there}: the environment variable NOT_THERE is not set"},
 		"nobody":           {object{}, "config: neither credentials nor issuers are set"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,10 +22,10 @@ var passedOver = []struct {
 	}, "services[1]: the embedded gateway has no upstreams: requests for services that name one fail"},
 	{"consumer_groups", func(c, _, _, _ object) { c["consumer_groups"] = []any{object{"name": "gold"}} }, "the configuration: the embedded gateway has no consumer_groups"},
 	{"a plugin of Kong's", func(c, _, _, _ object) { c["plugins"] = []any{object{"name": "prometheus"}} }, "plugins[0]: the embedded gateway has no plugin prometheus: it does not run"},
-	{"a plugin of somebody's", func(c, _, r, _ object) { r["plugins"] = []any{object{"name": "my-own"}} }, "services[0].routes[0].plugins[0]: the embedded gateway has no plugin my-own, which is none of Kong's own either: it does not run"},
+	{"a plugin of somebody's", func(c, _, r, _ object) { r["plugins"] = []any{object{"name": "my-own"}} }, "services[0].routes[0].plugins[0]: the embedded gateway has no plugin my-own, and neither has Kong: it does not run"},
 	{"settings of a plugin", func(c, _, _, _ object) {
 		c["plugins"] = []any{object{"name": "rate-limiting", "config": object{"minute": 1, "policy": "redis", "redis": object{"host": "r"}}}}
-	}, "plugins[0]: the embedded gateway has no policy=redis of rate-limiting: this plugin does not run"},
+	}, "plugins[0]: the embedded gateway does not support policy=redis of rate-limiting: this plugin does not run"},
 	{"a plugin on a consumer", func(_, _, _, c object) {
 		c["plugins"] = []any{object{"name": "rate-limiting", "config": object{"minute": 1}}}
 	}, "consumers[0].plugins[0]: the embedded gateway has no plugins on consumers: this one does not run"},
@@ -33,16 +33,16 @@ var passedOver = []struct {
 	{"a client certificate", func(_, s, _, _ object) { s["client_certificate"] = object{"id": "x"} }, "services[0]: the embedded gateway has no client_certificate"},
 	{"conditions of routes", func(_, s, _, _ object) {
 		s["routes"] = append(list(s["routes"]), object{"name": "beta", "paths": []any{"/beta"}, "headers": object{"x-beta": []any{"1"}}})
-	}, "services[0].routes[1]: the embedded gateway has no headers of routes: this route is not served"},
+	}, "services[0].routes[1]: the embedded gateway does not match routes by headers: this route is not served"},
 	{"TCP", func(c, _, _, _ object) {
 		c["services"] = append(list(c["services"]), object{"name": "db", "url": "tcp://127.0.0.1:1", "routes": []any{object{"name": "t", "protocols": []any{"tcp"}}}})
 		c["plugins"] = []any{object{"name": "acl", "route": "t", "config": object{"allow": []any{"x"}}}}
-	}, "services[1]: the embedded gateway serves HTTP alone: this service and its routes are not served"},
+	}, "services[1]: the embedded gateway serves only HTTP: this service and its routes are not served"},
 	{"a vault", func(c, _, _, _ object) {
 		c["services"] = append(list(c["services"]), object{"name": "other", "url": "http://127.0.0.1:1", "plugins": jwt(object{
 			"credentials": []any{object{"key": "v", "consumer": "alice", "secret": "{vault://aws/secret}"}},
 		})})
-	}, "{vault://aws/secret}: there is nothing: it counts as empty"},
+	}, "{vault://aws/secret}: cannot be resolved: its value is empty"},
 }
 
 // ownConfiguration is one that knows a token by a public key alone.
@@ -160,5 +160,5 @@ func TestDemoWithoutUpstream(t *testing.T) {
 	_, public := ecKey(t)
 	config, _, _, _ := ownConfiguration("http://"+strings.Replace(freeAddress(t), "127.0.0.1", "api.internal.example", 1), public)
 	g := startGateway(t, config, "-demo")
-	poll(t, patience, func() bool { return strings.Contains(g.log.String(), ", which is yours to start\n") })
+	poll(t, patience, func() bool { return strings.Contains(g.log.String(), ", which you start yourself\n") })
 }

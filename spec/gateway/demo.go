@@ -57,13 +57,13 @@ Ctrl-C ends it.
 // the gateway to it.
 func (n *node) demoService(ctx context.Context, store *config.Store) (upstream, past string, err error) {
 	if len(store.Services) == 0 {
-		return "none: there is no service", "", nil
+		return "none: the configuration has no service", "", nil
 	}
 	s := store.Services[0]
 	address := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
 	where := s.Protocol + "://" + address
 	if ip := net.ParseIP(s.Host); s.Host != "localhost" && (ip == nil || !ip.IsLoopback()) || s.Protocol != "http" {
-		return where + ", which is yours to start", "", nil
+		return where + ", which you start yourself", "", nil
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
@@ -82,10 +82,10 @@ func (n *node) demoService(ctx context.Context, store *config.Store) (upstream, 
 		}
 	}()
 	if verifies {
-		past = "# past the gateway, with a header that anyone can write: 401\n" +
+		past = "# around the gateway, with a header that anyone can set: 401\n" +
 			"curl -i -H 'X-Consumer-Username: mobile-app' http://" + ln.Addr().String() + "/\n\n"
 	}
-	return where + ", which answers with what it is sent", past, nil
+	return where + ", which shows the requests that it gets", past, nil
 }
 
 func (n *node) awaitSocket(ctx context.Context) error {
@@ -101,7 +101,7 @@ func (n *node) awaitSocket(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("the plugin server did not come up: %w", err)
+			return fmt.Errorf("the plugin server did not start: %w", err)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func (n *node) tries(ctx context.Context, store *config.Store) (string, error) {
 		}
 	}
 	if private == nil && public == nil && preflight == nil {
-		return "# no route has the plugin " + n.gateway.Plugin + ": none asks for a token\n\n", nil
+		return "# no route has the plugin " + n.gateway.Plugin + ", so no route asks for a token\n\n", nil
 	}
 	out := ""
 	if private != nil {

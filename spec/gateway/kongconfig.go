@@ -14,8 +14,8 @@ import (
 func runKongConfig(args []string) error {
 	flags := flag.NewFlagSet("kong-config", flag.ContinueOnError)
 	plugin := flags.String("plugin-name", "go-jwt", "name of the plugin on the routes")
-	dir := flags.String("keys", "", "folder for the keys (SPEC_KEYS_DIR of the specs); keys that are there already are used")
-	cases := flags.String("cases", "spec/testdata/cases.json", "file of the cases")
+	dir := flags.String("keys", "", "folder for the keys (SPEC_KEYS_DIR in the specs); existing keys are reused")
+	cases := flags.String("cases", "spec/testdata/cases.json", "file with the conformance cases")
 	upstream := flags.String("upstream", "http://127.0.0.1:9000", "URL of the echo upstream, as Kong sees it")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -56,25 +56,25 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.config, "config", "", "declarative configuration, YAML or JSON")
 	flags.StringVar(&o.plugin, "plugin", "", "plugin server binary")
 	flags.StringVar(&o.proxy, "proxy", "127.0.0.1:8000", "proxy address")
-	flags.StringVar(&o.proxyTLS, "proxy-tls", "", "proxy address for TLS, with a certificate made at each start; none by default")
-	flags.StringVar(&o.verifyClient, "ssl-verify-client", "off", "off, or optional_no_ca: TLS clients are asked for a certificate, as with nginx_proxy_ssl_verify_client")
+	flags.StringVar(&o.proxyTLS, "proxy-tls", "", "proxy address for TLS, with a new certificate at each start; empty: no TLS")
+	flags.StringVar(&o.verifyClient, "ssl-verify-client", "off", "off, or optional_no_ca: ask TLS clients for a certificate, as with nginx_proxy_ssl_verify_client")
 	flags.StringVar(&o.admin, "admin", "127.0.0.1:8001", "Admin API address; off: none, as with admin_listen = off")
-	flags.StringVar(&o.control, "control", "127.0.0.1:0", "address for specs: counters, faults, configurations from outside")
-	flags.StringVar(&o.database, "database", "off", "off, or postgres: the configuration is what the database holds first, and the Admin API changes it")
+	flags.StringVar(&o.control, "control", "127.0.0.1:0", "address where specs read counters, and set faults and configurations")
+	flags.StringVar(&o.database, "database", "off", "off, or postgres: start with the configuration in a database, which the Admin API can change")
 	flags.StringVar(&o.role, "role", "traditional", "traditional, or data_plane: no Admin API")
-	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket (a temporary one by default)")
-	flags.StringVar(&o.include, "nginx-include", "", "nginx fragment: maps, the server of the node's own store; auto: what the plugin prints with -nginx-conf; server: that, without its maps")
-	version := flags.String("nginx-version", "1.25.3", "nginx under Kong: before 1.23, as in Kong 3.0 to 3.5, $http_NAME shows the first of several headers alone")
-	flags.StringVar(&o.accessLog, "access-log", "", "file for one JSON line per request")
-	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: what is below it is not logged, and what the plugin writes to stderr is info")
-	flags.StringVar(&o.pluginLog, "plugin-log", "", "file for all that the plugin server writes, whatever the log level")
-	flags.Var(&o.includeArgs, "nginx-conf-arg", "argument for the plugin's -nginx-conf, with -nginx-include auto (repeatable)")
-	flags.Var(&o.pluginArgs, "plugin-arg", "argument for the plugin server, after -admin-url http://ADMIN (repeatable)")
-	flags.Var(&o.failCalls, "fail-call", "PDK method that fails each time (repeatable), as one does that Kong refuses")
-	flags.Var(&o.priorities, "priority", "NAME=NUMBER: another priority of a plugin, which runs sooner the higher it is (repeatable)")
+	flags.StringVar(&o.prefix, "kong-prefix", "", "folder of the socket; empty: a temporary one")
+	flags.StringVar(&o.include, "nginx-include", "", "file with the nginx include; auto: what the plugin prints with -nginx-conf; server: the same without its maps")
+	version := flags.String("nginx-version", "1.25.3", "version of nginx to play; before 1.23 (Kong 3.0 to 3.5), $http_NAME shows only the first of several headers")
+	flags.StringVar(&o.accessLog, "access-log", "", "file to which to write a JSON line for each request")
+	flags.StringVar(&o.logLevel, "log-level", "notice", "Kong's log_level: lines below it are not logged; what the plugin prints has the level info")
+	flags.StringVar(&o.pluginLog, "plugin-log", "", "file to which to write all that the plugin prints, whatever the log level")
+	flags.Var(&o.includeArgs, "nginx-conf-arg", "with -nginx-include auto: further argument for the plugin's -nginx-conf (repeatable)")
+	flags.Var(&o.pluginArgs, "plugin-arg", "further argument for the plugin server (repeatable)")
+	flags.Var(&o.failCalls, "fail-call", "PDK method that always fails (repeatable)")
+	flags.Var(&o.priorities, "priority", "NAME=NUMBER: change the priority of a plugin; higher ones run earlier (repeatable)")
 	flags.IntVar(&o.workers, "workers", 1, "number of workers, each with its own instances")
-	flags.BoolVar(&o.demo, "demo", false, "start an upstream too, where the first service has it on this machine, and print curl commands")
-	flags.BoolVar(&o.strict, "strict", false, "refuse a configuration with things that Kong knows and this gateway does not, instead of passing over them with a warning")
+	flags.BoolVar(&o.demo, "demo", false, "also start the upstream of the first service, if it is on this machine, and print curl commands")
+	flags.BoolVar(&o.strict, "strict", false, "refuse a configuration that uses anything this gateway does not support, instead of ignoring it with a warning")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -84,13 +84,13 @@ func parse(args []string) (options, error) {
 	}
 	switch {
 	case o.config == "" || o.plugin == "" || o.workers < 1:
-		return o, errors.New("-config and -plugin are required, -workers is 1 or more")
+		return o, errors.New("-config and -plugin are required, and -workers must be at least 1")
 	case o.database != "off" && o.database != "postgres":
-		return o, errors.New("-database is off or postgres")
+		return o, errors.New("-database: must be off or postgres")
 	case o.role != "traditional" && (o.role != "data_plane" || o.database != "off"):
-		return o, errors.New("-role is traditional or data_plane; a data plane has no database")
+		return o, errors.New("-role: must be traditional or data_plane; a data plane has no database")
 	case o.verifyClient != "off" && o.verifyClient != "optional_no_ca":
-		return o, errors.New("-ssl-verify-client is off or optional_no_ca")
+		return o, errors.New("-ssl-verify-client: must be off or optional_no_ca")
 	case o.role == "data_plane":
 		o.admin = "off"
 	}
@@ -294,7 +294,7 @@ func (n *node) include(ctx context.Context) (*nginx.Include, error) {
 		in.Maps = nil
 	}
 	if in.Server != nil && !strings.HasPrefix(in.Server.Socket, n.options.prefix+"/") {
-		n.log.Printf(nginx.Warn, "%s: the socket %s is not in this prefix: nobody listens there", name, in.Server.Socket)
+		n.log.Printf(nginx.Warn, "%s: the socket %s is not in this -kong-prefix, so it is not used", name, in.Server.Socket)
 		in.Server = nil
 	}
 	return in, nil

@@ -19,21 +19,21 @@ func (n *node) withToken(ctx context.Context, store *config.Store, p *config.Plu
 	issuers, _ := p.Config["issuers"].([]any)
 	switch {
 	case !found && len(issuers) == 0:
-		return "# no token gets in: there is no credential\n\n", nil
+		return "# no token is accepted: there is no credential\n\n", nil
 	case !found:
 		issuer, _ := issuers[0].(map[string]any)
 		return fmt.Sprintf("# a token of %v: 200\n%s\n\n", issuer["issuer"], n.curl(r, `-H "Authorization: Bearer $TOKEN" `)), nil
 	}
 	args := append([]string{"token", "-alg", c.Algorithm}, tokenFlags(c.Key, p.Config)...)
 	if !strings.HasPrefix(c.Algorithm, "HS") {
-		return fmt.Sprintf("# a token by the private key of %s: 200\nTOKEN=$(%s %s -key PRIVATE.pem)\n%s\n\n",
+		return fmt.Sprintf("# a token signed with the private key of %s: 200\nTOKEN=$(%s %s -key PRIVATE.pem)\n%s\n\n",
 			c.Key, n.options.plugin, shell(args), n.curl(r, `-H "Authorization: Bearer $TOKEN" `)), nil
 	}
 	secret := c.Secret
 	if p.Config["secret_is_base64"] == true {
 		plain, err := base64.StdEncoding.DecodeString(secret)
 		if err != nil {
-			return "# the secret of " + c.Key + " is not base64: no token gets in\n\n", nil //nolint:nilerr // the plugin says more
+			return "# the secret of " + c.Key + " is not base64: no token is accepted\n\n", nil //nolint:nilerr // the plugin says more
 		}
 		secret = string(plain)
 	}
@@ -44,7 +44,7 @@ func (n *node) withToken(ctx context.Context, store *config.Store, p *config.Plu
 		return "", fmt.Errorf("-demo: making a token: %w", err)
 	}
 	token := strings.TrimSpace(string(text))
-	out := "# a valid token: 200, and the upstream is told who it is\n" + n.curl(r, "-H 'Authorization: Bearer "+token+"' ") + "\n\n"
+	out := "# a valid token: 200, and the upstream learns who called\n" + n.curl(r, "-H 'Authorization: Bearer "+token+"' ") + "\n\n"
 	if names, _ := p.Config["uri_param_names"].([]any); len(names) > 0 {
 		out += "# the same in the query: 200\n" + strings.Replace(n.curl(r, ""), "http://", "'http://", 1) + fmt.Sprintf("?%v=%s'\n\n", names[0], token)
 	}

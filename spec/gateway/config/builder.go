@@ -204,7 +204,7 @@ func (b *builder) service(e *entity) {
 	if s.Protocol != "http" && s.Protocol != "https" {
 		if !slices.Contains([]string{"grpc", "grpcs", "tcp", "tls", "tls_passthrough", "udp", "ws", "wss"}, s.Protocol) {
 			e.fail("protocol", "expected one of: grpc, grpcs, http, https, tcp, tls, tls_passthrough, udp")
-		} else if b.passOver(e, "protocol", "serves HTTP alone: this service and its routes are not served") {
+		} else if b.passOver(e, "protocol", "serves only HTTP: this service and its routes are not served") {
 			b.pass(e.m)
 			return
 		}
@@ -337,7 +337,7 @@ func (b *builder) vault(reference string) string {
 		value = b.loader.Getenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
 	}
 	if value == "" && b.loader.Warn != nil {
-		b.warnings = append(b.warnings, Warning{At: reference, Text: "there is nothing: it counts as empty", Times: 1})
+		b.warnings = append(b.warnings, Warning{At: reference, Text: "cannot be resolved: its value is empty", Times: 1})
 	}
 	return value
 }

@@ -162,11 +162,11 @@ func (b *builder) passedRoute(e *entity, protocols []string) bool {
 	passed := b.passed[e.ref("service")]
 	for _, k := range conditions() {
 		if e.m[k] != nil {
-			passed = b.passOver(e, k, "has no "+k+" of routes: this route is not served") || passed
+			passed = b.passOver(e, k, "does not match routes by "+k+": this route is not served") || passed
 		}
 	}
 	if len(protocols) > 0 && !slices.Contains(protocols, "http") && !slices.Contains(protocols, "https") {
-		passed = b.passOver(e, "protocols", "serves HTTP alone: this route is not served") || passed
+		passed = b.passOver(e, "protocols", "serves only HTTP: this route is not served") || passed
 	}
 	return passed
 }
@@ -183,7 +183,7 @@ func (b *builder) passedPlugin(e *entity, m map[string]any) bool {
 		case slices.Contains(bundledPlugins(), name):
 			return b.passOver(e, "name", "has no plugin "+name+": it does not run")
 		}
-		return b.passOver(e, "name", "has no plugin "+name+", which is none of Kong's own either: it does not run")
+		return b.passOver(e, "name", "has no plugin "+name+", and neither has Kong: it does not run")
 	}
 	if b.loader.Warn == nil {
 		return false
@@ -202,7 +202,7 @@ func (b *builder) passedPlugin(e *entity, m map[string]any) bool {
 	for _, s := range settings {
 		field, value, some := strings.Cut(s, "=")
 		if got := config[field]; got != nil && (!some || fmt.Sprint(got) == value) {
-			return b.passOver(e, "config", "has no "+s+" of "+name+": this plugin does not run")
+			return b.passOver(e, "config", "does not support "+s+" of "+name+": this plugin does not run")
 		}
 	}
 	config = maps.Clone(config)
