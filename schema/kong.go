@@ -51,7 +51,11 @@ func CheckProtocols(v any) error {
 func kongFields(fields []Field) []any {
 	out := make([]any, 0, len(fields))
 	for _, f := range fields {
-		out = append(out, map[string]any{f.Name: f.kong()})
+		m := f.kong()
+		if f.Type == Record { // else Kong requires it (make_records_required, kong/db/schema/entity.lua)
+			m["required"] = f.Required
+		}
+		out = append(out, map[string]any{f.Name: m})
 	}
 	return out
 }

@@ -53,6 +53,33 @@ func TestKongIsToldOfFields(t *testing.T) {
 	}
 }
 
+// Kong requires each record that does not say otherwise, and would refuse every
+// configuration without it.
+func TestKongIsToldWhichRecordsAreRequired(t *testing.T) {
+	var told func(fields any)
+	records := 0
+	told = func(fields any) {
+		list, _ := fields.([]any)
+		for _, entry := range list {
+			for name, v := range entry.(map[string]any) {
+				field := v.(map[string]any)
+				if fmt.Sprint(field["type"]) != "record" {
+					continue
+				}
+				if _, says := field["required"].(bool); !says && name != "config" {
+					t.Errorf("%s does not say whether it is required", name)
+				}
+				records++
+				told(field["fields"])
+			}
+		}
+	}
+	told(schema.Kong()["fields"])
+	if records < 3 {
+		t.Errorf("%d records", records)
+	}
+}
+
 // undescribed returns v without the descriptions in it.
 func undescribed(v any) any {
 	switch v := v.(type) {

@@ -18,6 +18,7 @@ type Field struct {
 	Name          string
 	Type          string
 	Required      bool
+	optional      bool // it is said not to be required
 	Referenceable bool
 	HasDefault    bool
 	Default       any
@@ -147,6 +148,7 @@ func parseField(name string, v any) (*Field, error) {
 		}
 	}
 	f.Required, _ = def["required"].(bool)
+	f.optional = def["required"] == false
 	f.Referenceable, _ = def["referenceable"].(bool)
 	f.Default, f.HasDefault = def["default"]
 	if err := f.parseNested(def); err != nil {

@@ -63,11 +63,10 @@ func ParsePlugin(v any) (*Plugin, error) {
 		if p.entity.Fields[at].Type != f.Type {
 			return nil, fmt.Errorf("%w: '%s': %s: cannot change type in a specialized field", ErrSchema, p.Name, f.Name)
 		}
-		if f.Name == "config" {
-			f.Required = true
-		}
 		p.entity.Fields[at] = f
 	}
+	requireRecords(p.entity.Fields)
+	p.entity.field("config").Required = true
 	if p.entity.field("config").Fields == nil {
 		return nil, fmt.Errorf("%w: '%s': config: abstract field was not specialized", ErrSchema, p.Name)
 	}
@@ -77,6 +76,18 @@ func ParsePlugin(v any) (*Plugin, error) {
 		}
 	}
 	return p, nil
+}
+
+// requireRecords has records be required that do not say otherwise, as Kong does (3.9.3,
+// make_records_required in kong/db/schema/entity.lua): where such a record is not given,
+// it is there with its defaults. Records in lists are let be.
+func requireRecords(fields []*Field) {
+	for _, f := range fields {
+		if f.Type == "record" {
+			f.Required = !f.optional
+			requireRecords(f.Fields)
+		}
+	}
 }
 
 // Check validates a plugin entity and returns it with its defaults filled in.

@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestCheck(t *testing.T) {
 		{"set": {"type": "set", "elements": {"type": "string", "one_of": ["exp", "nbf"]}, "default": []}},
 		{"arr": {"type": "array", "elements": {"type": "integer"}, "len_min": 1}},
 		{"map": {"type": "map", "keys": {"type": "string"}, "values": {"type": "number"}}},
-		{"rec": {"type": "record", "fields": [{"deep": {"type": "string", "required": true}}, {"d": {"type": "number", "default": 1}}]}},
+		{"rec": {"type": "record", "required": false, "fields": [{"deep": {"type": "string", "required": true}}, {"d": {"type": "number", "default": 1}}]}},
 		{"ref": {"type": "string", "referenceable": true, "len_min": 40}},
 		{"none": {"type": "string", "eq": null}}
 	]`
@@ -114,6 +115,32 @@ func TestEntityChecks(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", config, got, want)
+		}
+	}
+}
+
+// TestRecordsAreRequired unless they say otherwise: one that is not given is there with
+// its defaults.
+func TestRecordsAreRequired(t *testing.T) {
+	t.Parallel()
+	for fields, want := range map[string]string{
+		`[{"r": {"type": "record", "fields": [{"a": {"type": "number", "default": 1}}, {"b": {"type": "string"}}]}}]`:                                                             "map[r:map[a:1]]",
+		`[{"r": {"type": "record", "required": false, "fields": [{"a": {"type": "number", "default": 1}}]}}]`:                                                                     "map[]",
+		`[{"r": {"type": "record", "fields": [{"in": {"type": "record", "fields": [{"a": {"type": "string", "required": true}}]}}]}}]`:                                            "schema violation (config.r.in.a: required field missing)",
+		`[{"r": {"type": "record", "required": false, "fields": [{"a": {"type": "string", "required": true}}]}}]`:                                                                 "map[]",
+		`[{"l": {"type": "array", "default": [{}], "elements": {"type": "record", "fields": [{"r": {"type": "record", "fields": [{"a": {"type": "number", "default": 1}}]}}]}}}]`: "map[l:[map[]]]",
+	} {
+		p, err := parse(t, fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checked, errs := p.Check(map[string]any{"name": "p", "config": map[string]any{}})
+		got := fmt.Sprint(checked["config"])
+		if errs != nil {
+			got = errs.Violation()
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", fields, got, want)
 		}
 	}
 }
