@@ -43,12 +43,18 @@ func TestOddKeys(t *testing.T) {
 	}
 	g := startGateway(t, config)
 	for _, k := range keys {
-		a := g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + tokenOf(t, k, "hs-a", "HS256")})
-		// These cannot stand in a path: not found is fine, an error or another's
-		// identity is not.
-		pathless := k == "." || k == ".." || k == "\x00" || strings.HasSuffix(k, "/..") || strings.HasPrefix(k, "../../")
-		if a.status != 200 && (a.status != 401 || !pathless) {
-			t.Errorf("%q: %d %s", k, a.status, a.body)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, k, "hs-a", "HS256")}
+		status, guest := 200, "alice"
+		// These cannot stand in a path of the Admin API, and NUL in no database.
+		pathless := k == "." || k == ".." || strings.HasSuffix(k, "/..") || strings.HasPrefix(k, "../../")
+		if k == "\x00" || pathless && !byNode() {
+			status, guest = 401, "anonymous-user"
+		}
+		if a := g.send(t, "GET", "/plain", jwt); a.status != status || status == 200 && username(a) != "alice" {
+			t.Errorf("%q: %d %s, want %d", k, a.status, a.body, status)
+		}
+		if a := g.send(t, "GET", "/anonymous", jwt); a.status != 200 || username(a) != guest {
+			t.Errorf("%q, anonymous allowed: %d %q, want %s", k, a.status, username(a), guest)
 		}
 		other := g.send(t, "GET", "/plain", [2]string{"Authorization", "Bearer " + tokenOf(t, k+"x", "hs-a", "HS256")})
 		if other.status != 401 {
