@@ -57,6 +57,9 @@ http {
     server {
         listen unix:{{.Prefix}}/proxy;
         location /variable { content_by_lua_block { ngx.print(ngx.var.go_jwt_request) } }
+        location /played {
+            content_by_lua_block { ngx.print(require("cjson").encode({ cookie = ngx.var.cookie_jwt or "", header = ngx.var.http_x_a or "" })) }
+        }
         location /changed {
             access_by_lua_block {
                 ngx.req.set_header("Authorization", "changed")

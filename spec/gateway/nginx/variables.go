@@ -81,7 +81,10 @@ func cookie(s, name string) (string, bool) {
 				value, _, _ = strings.Cut(strings.TrimLeft(value, " "), ";")
 				return value, true
 			}
-			s = rest
+			if rest == "" {
+				return "", false
+			}
+			s = rest[1:] // whatever stands where "=" should be, a ";" too
 		}
 		i := strings.IndexAny(s, ";,")
 		if i < 0 {
