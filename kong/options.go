@@ -43,8 +43,8 @@ func ParseFlags(w io.Writer, about string, args []string) (*Options, error) {
 	f.BoolVar(&o.Dump, "dump", false, "print the plugin's schema for Kong, as JSON, and exit")
 	f.BoolVar(&o.Lua, "schema-lua", false, "print the same schema in Lua, for control planes such as Konnect that need a schema.lua, and exit")
 	f.BoolVar(&o.NginxConf, "nginx-conf", false, "print the include for Kong's nginx (nginx_http_include) and exit; it is only for this -kong-prefix")
-	f.BoolVar(&o.Nginx.Edge, "edge", false, "with -nginx-conf: let nginx remove the identity headers that clients send, in every spelling; do not use it for a Kong behind another Kong")
-	f.Func("header", "with -nginx-conf: let the include pass the header of that `name` to the plugin too; may be repeated", func(name string) error {
+	f.BoolVar(&o.Nginx.Edge, "edge", false, "with -nginx-conf: make nginx remove the identity headers that clients send, in every spelling; do not use it for a Kong behind another Kong")
+	f.Func("header", "with -nginx-conf: make the include pass the header of that `name` to the plugin too; may be repeated", func(name string) error {
 		o.Nginx.Headers = append(o.Nginx.Headers, name)
 		return nil
 	})

@@ -76,7 +76,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonTooManyHeaders, "The request has 1,000 headers or more, so Kong could not show all of them.",
-			"Let the client send fewer headers.",
+			"The client must send fewer headers.",
 		},
 		{
 			ReasonNoToken, "The request has no token in the places where the plugin looks.",
@@ -84,7 +84,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonMultipleTokens, "The request has different tokens in several places.",
-			"Let the client send one token, or configure fewer places.",
+			"The client must send only one token. Or configure fewer places.",
 		},
 		{
 			ReasonUnrecognizableToken, "A query parameter for the token has no value: `?jwt` without `=`.",
@@ -128,20 +128,20 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonNoExp, "The token has no `exp`, but must have one.",
-			"Let the signer add an `exp`, or remove `exp` from `claims_to_verify`. Tokens of `issuers` must always have an `exp`, and so must all tokens with `maximum_expiration`.",
+			"The signer must add an `exp`. Or remove `exp` from `claims_to_verify`. Tokens of `issuers` must always have an `exp`, and so must all tokens with `maximum_expiration`.",
 		},
 		{ReasonInvalidExp, "The token's `exp` is not a number.", "Correct the program that makes the token: `exp` is in seconds since 1970."},
 		{
 			ReasonExpired, "The token's `exp` has passed.",
-			"Let the client get a new token before the old one expires. If the token was only a few seconds late, compare the clocks, or set `leeway`.",
+			"The client should get a new token before the old one expires. If the token was only a few seconds late, compare the clocks, or set `leeway`.",
 		},
 		{
 			ReasonExceedsMaximum, "The token's `exp` lies further in the future than `maximum_expiration`.",
-			"Let the signer make tokens with a shorter life, or raise `maximum_expiration`.",
+			"The signer must make tokens with a shorter life. Or raise `maximum_expiration`.",
 		},
 		{
 			ReasonNoNbf, "The token has no `nbf`, but must have one.",
-			"Let the signer add an `nbf`, or remove `nbf` from `claims_to_verify`.",
+			"The signer must add an `nbf`. Or remove `nbf` from `claims_to_verify`.",
 		},
 		{ReasonInvalidNbf, "The token's `nbf` is not a number.", "Correct the program that makes the token: `nbf` is in seconds since 1970."},
 		{
@@ -155,7 +155,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonRevoked, "The token is in `revoked`, or on a list of `revocations`.",
-			"If the client may still call, let it get a new token.",
+			"If the client may still call, it must get a new token.",
 		},
 		{
 			ReasonRevocationUnknown, "The plugin has no usable copy of a list of `revocations`, whose `on_failure` is `closed`.",
@@ -175,7 +175,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonInvalidSubject, "The issuer has `consumer_optional`, but the caller has no consumer, and the token has no `sub` (or `credential_claim`).",
-			"Let the issuer add a `sub`, or set `credential_claim` to a claim that the tokens have.",
+			"The issuer must add a `sub`. Or set `credential_claim` to a claim that the tokens have.",
 		},
 		{
 			ReasonMissingConsumer, "The credential's consumer does not exist.",
@@ -187,7 +187,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonInsufficientScope, "The token has none of `scopes_required`.",
-			"Let the client ask for the scope. If the scopes are in another claim than `scope`, set `scopes_claim`.",
+			"The client must ask for the scope. If the scopes are in another claim than `scope`, set `scopes_claim`.",
 		},
 		{
 			ReasonMissingClaim, "A claim does not have the value that `claims_required` asks for. The answer and the log name it.",
@@ -199,7 +199,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonUnboundToken, "The token is not bound to a client certificate or a key, but `mtls_binding` or `dpop` is `required`, or the client sent the token as DPoP.",
-			"Let the issuer bind the client's tokens (RFC 8705, RFC 9449), or set the option to `honour`.",
+			"The issuer must bind the client's tokens (RFC 8705, RFC 9449). Or set the option to `honour`.",
 		},
 		{
 			ReasonNoCertificate, "The token is bound to a client certificate, but the request has none.",
@@ -215,7 +215,7 @@ func Reasons() []ReasonMeaning {
 		},
 		{
 			ReasonBearerOfBound, "The token is bound to a key, but was not sent in a header after the word DPoP.",
-			"Let the client send `Authorization: DPoP …` with a proof. If the client always does this, the token was stolen.",
+			"The client must send `Authorization: DPoP …` with a proof. If the client always does this, the token was stolen.",
 		},
 		{
 			ReasonInvalidProof, "The request has no DPoP proof, several of them, or one that does not fit the request and the token. The answer says what is wrong.",

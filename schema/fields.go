@@ -62,7 +62,7 @@ func Fields() []Field {
 		{
 			Name: "maximum_expiration", Group: "bundled", Type: Number, Between: &Range{0, 31536000},
 			Default:     0,
-			Description: "Most seconds that a token's exp may lie in the future; 0: no limit. Requires exp in claims_to_verify.",
+			Description: "Maximum time, in seconds, that a token's exp may lie in the future; 0: no limit. Requires exp in claims_to_verify.",
 		},
 		{
 			Name: "anonymous", Group: "bundled", Type: String,
@@ -80,12 +80,12 @@ func Fields() []Field {
 		{
 			Name: "guard_headers", Group: "upstream", Type: Boolean, Required: true,
 			Default:     true,
-			Description: "If true, clients cannot forge or remove identity headers in two known ways: a request whose Connection header names an identity header is refused with 400, and spellings with underscores (X_Consumer_ID) are removed.",
+			Description: "If true, two ways to forge or remove identity headers are closed: a request whose Connection header names an identity header is refused with 400, and spellings with underscores (X_Consumer_ID) are removed.",
 		},
 		{
 			Name: "cache_ttl", Group: "operations", Type: Number, Between: &Range{0, 3600}, Required: true,
 			Default:     300,
-			Description: "Most seconds for which an accepted token is remembered, so that its signature is not verified on each request; 0: not remembered. A token is not remembered beyond its exp, and revoking a credential or key does not wait for this time.",
+			Description: "Maximum time, in seconds, for which an accepted token is remembered, so that its signature is not verified on each request; 0: not remembered. A token is not remembered beyond its exp, and revoking a credential or key does not depend on this time.",
 		},
 		{
 			Name: "credentials", Group: "credentials", Type: Array,
@@ -134,7 +134,7 @@ func Fields() []Field {
 				},
 				{
 					Name: "jwks_uri", Type: String, Match: &Pattern{Lua: "^https?://", Go: "^https?://"},
-					Description: "URL of the issuer's JWK Set. Without it, the plugin finds the JWK Set by OpenID Connect discovery at the issuer's URL.",
+					Description: "URL of the issuer's JWK Set, which contains its public keys. Without it, the plugin finds the JWK Set by OpenID Connect discovery at the issuer's URL.",
 				},
 				{
 					Name: "jwks", Type: String, Referenceable: true,
@@ -426,7 +426,7 @@ func Fields() []Field {
 		},
 		{
 			Name: "log_claims", Group: "operations", Type: Array, Elements: &Field{Type: Array, Elements: path(), LenMin: 1},
-			Description: "Paths of claims that this field contains too, as text, once the token's signature is verified; at most 2048 bytes per request. Requires log_serialize.",
+			Description: "Paths of claims that this field contains too, as text, if the token's signature was verified; at most 2048 bytes per request. Requires log_serialize.",
 		},
 	}
 }

@@ -268,7 +268,7 @@ without X-Consumer-Custom-ID, X-Anonymous-Consumer
 
 Refused: expired
 The token's ` + "`exp`" + ` has passed.
-Let the client get a new token before the old one expires. If the token was only a few seconds late, compare the clocks, or set ` + "`leeway`" + `.
+The client should get a new token before the old one expires. If the token was only a few seconds late, compare the clocks, or set ` + "`leeway`" + `.
 
 The client gets
   401 Unauthorized
