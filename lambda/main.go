@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"runtime"
@@ -18,6 +19,9 @@ func main() {
 	log := newLogger(os.Stdout, os.Getenv("AWS_LAMBDA_LOG_LEVEL"))
 	address, ctx := os.Getenv("AWS_LAMBDA_RUNTIME_API"), context.Background()
 	a, err := start(ctx, log)
+	if err == nil && address == "" {
+		err = errors.New("AWS_LAMBDA_RUNTIME_API is not set: it is AWS Lambda that starts this program")
+	}
 	if err != nil {
 		log.Error("cannot start: every request of this authorizer is answered 500", "why", err.Error())
 		_ = runtimeapi.FailInit(ctx, address, err) // the log has told

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -82,8 +83,10 @@ func (l *Loop) invoke(ctx context.Context, next *answer) ([]byte, error) {
 	return l.Handler.Invoke(ctx, l.event.Bytes())
 }
 
-// FailInit tells that the function cannot start.
+// FailInit tells that the function cannot start. It takes no longer than a second.
 func FailInit(ctx context.Context, address string, why error) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	l := &Loop{Address: address}
 	defer l.hangUp()
 	_, err := l.exchange(ctx, "POST", "init/error", failure(why))
@@ -155,8 +158,11 @@ func (l *Loop) dial(ctx context.Context) error {
 	if l.conn, err = newConn(c); err != nil {
 		return err
 	}
+	if deadline, ok := ctx.Deadline(); ok {
+		err = l.conn.SetDeadline(deadline)
+	}
 	l.in = bufio.NewReader(l.conn)
-	return nil
+	return err
 }
 
 func (l *Loop) hangUp() {

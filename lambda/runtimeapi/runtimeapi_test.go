@@ -246,3 +246,15 @@ func TestFailInit(t *testing.T) {
 		t.Error("told nobody")
 	}
 }
+
+// TestFailInitIsNotHeld: a Runtime API that does not answer keeps nobody from ending.
+func TestFailInitIsNotHeld(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := runtimeapi.FailInit(t.Context(), listener.Addr().String(), errors.New("x")); err == nil {
+		t.Error("told nobody")
+	}
+}
