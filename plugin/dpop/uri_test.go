@@ -27,7 +27,10 @@ func TestNormalize(t *testing.T) {
 		"https://api.example/a/.":                 "https://api.example/a/",
 		"https://api.example/../a":                "https://api.example/a",
 		"https://api.example/a//b":                "https://api.example/a//b",
+		"https://api.example/%61%7a%41%5A%30%39-": "https://api.example/azAZ09-", // the ends of what needs no escape
+		"https://api.example/%60%7b%40%5B%2f%3A":  "https://api.example/%60%7B%40%5B%2F%3A",
 		"https://[2001:DB8::1]:8443/a":            "https://[2001:db8::1]:8443/a",
+		"https://[::1]:8443/a":                    "https://[::1]:8443/a",
 		"https://[2001:db8::1]/a":                 "https://[2001:db8::1]/a",
 		"https://[2001:db8::1]:443/a":             "https://[2001:db8::1]/a",
 

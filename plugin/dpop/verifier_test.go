@@ -245,6 +245,7 @@ func TestForm(t *testing.T) {
 		"no JSON":       {"e30.e." + strings.Split(good, ".")[2], none},
 		"null":          {"bnVsbA.bnVsbA.AA", none},
 		"two":           {good + ", " + good, "invalid: there are several"},
+		"none, and one": {"," + good, "invalid: there are several"},
 		"too long":      {good + strings.Repeat("A", 9000), none},
 		"no signature":  {good[:strings.LastIndexByte(good, '.')+1], "invalid: its signature is not that of its jwk"},
 		"of the token?": {token, none},
@@ -254,6 +255,29 @@ func TestForm(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestLength(t *testing.T) {
+	k := newKey(t, "ES256")
+	proof := func(length int) string {
+		bare := len(k.proof(t, nil, object{"jti": "1", "more": ""}))
+		padding := (length - bare) * 3 / 4
+		for {
+			if out := k.proof(t, nil, object{"jti": "1", "more": strings.Repeat("x", padding)}); len(out) >= length {
+				return out
+			}
+			padding++
+		}
+	}
+	for length, want := range map[int]string{8192: "", 8194: "invalid: it is not a signed JWT"} {
+		p := proof(length)
+		if len(p) != length {
+			t.Fatalf("made %d bytes, not %d", len(p), length)
+		}
+		if got := use(verifier(), p, k.thumbprint); got != want {
+			t.Errorf("%d bytes: got %q, want %q", length, got, want)
+		}
 	}
 }
 
@@ -269,9 +293,17 @@ func TestLeeway(t *testing.T) {
 
 // A proof is used once for as long as it would be good, whichever that is.
 func TestReplay(t *testing.T) {
+	for _, leeway := range []int64{0, 10} {
+		t.Run(fmt.Sprint(leeway), func(t *testing.T) { testReplay(t, leeway) })
+	}
+}
+
+func testReplay(t *testing.T, leeway int64) {
 	start, at := now, now
 	k, other := newKey(t, "ES256"), newKey(t, "ES256")
-	v := verifier(func(v *dpop.Verifier) { v.Now = func() time.Time { return at } })
+	v := verifier(func(v *dpop.Verifier) {
+		v.Leeway, v.Now = time.Duration(leeway)*time.Second, func() time.Time { return at }
+	})
 	for _, made := range []int64{-60, -30, 0, 5} {
 		at = start
 		iat := start.Unix() + made
@@ -282,7 +314,7 @@ func TestReplay(t *testing.T) {
 		if got := use(v, other.proof(t, nil, object{"iat": iat, "jti": "same"}), other.thumbprint); got != "" {
 			t.Errorf("made at %d, the same jti of another key: %s", made, got)
 		}
-		for at.Unix() <= iat+60 {
+		for at.Unix() <= iat+60+leeway {
 			if got := use(v, proof, k.thumbprint); got != "replayed: it was used before" {
 				t.Fatalf("made at %d, %v later: %q", made, at.Sub(start), got)
 			}
@@ -322,6 +354,19 @@ func TestReplaysAreBounded(t *testing.T) {
 		if got := use(v, fresh(), k.thumbprint); got != "" {
 			t.Errorf("much later: %q", got)
 		}
+	}
+}
+
+// What ends is forgotten second by second too, not only after a pause.
+func TestReplaysAreForgotten(t *testing.T) {
+	at := now
+	k := newKey(t, "ES256")
+	v := verifier(func(v *dpop.Verifier) { v.Replays, v.Now = dpop.NewReplays(100), func() time.Time { return at } })
+	for second := range 300 {
+		if got := use(v, k.proof(t, nil, object{"iat": at.Unix()}), k.thumbprint); got != "" {
+			t.Fatalf("second %d: %s", second, got)
+		}
+		at = at.Add(time.Second)
 	}
 }
 
