@@ -65,7 +65,7 @@ func run() error {
 		return kong.WriteNginxConf(os.Stdout, o.Nginx)
 	}
 	if _, err := os.Stat(o.Prefix); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w\n%s", err, about)
+		return fmt.Errorf("-kong-prefix: %w\n\n%s", err, about)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

@@ -63,11 +63,11 @@ func (x *explainer) saw(s plugin.Step) string {
 		return wanted(strings.Join(c.ScopesClaim, "."), t.Claim(c.ScopesClaim...), c.ScopesRequired)
 	case plugin.CheckClaimsRequired:
 		rule := c.ClaimsRequired[s.Number-1]
-		text := wanted(strings.Join(rule.Claim, "."), t.Claim(rule.Claim...), []string{rule.Value})
+		name, v := strings.Join(rule.Claim, "."), t.Claim(rule.Claim...)
 		if rule.Match == "contains" {
-			text += " in it"
+			return fmt.Sprintf("%s is %s; expected: a list that contains %s", name, quote(v), quote(rule.Value))
 		}
-		return text
+		return wanted(name, v, []string{rule.Value})
 	case plugin.CheckClaimsForbidden:
 		if s.Passed {
 			return c.ClaimsForbidden[s.Number-1] + " is not there"

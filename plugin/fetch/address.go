@@ -36,7 +36,7 @@ func (o *Options) allows(u *url.URL) error {
 	case o.AllowHTTP || isLoopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%s: URL is not https, and its host is not loopback", Where(u))
+	return fmt.Errorf("%s: URL is not https, and its host is not this one", Where(u))
 }
 
 func isLoopback(host string) bool {
