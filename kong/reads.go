@@ -34,10 +34,10 @@ type reads struct {
 	claimed     []string // plugin.ConfiguredHeaders
 	hides       bool     // Config.HideCredentials
 
-	// certificateHeader is where the peer may tell the certificate, in lower case with
-	// dashes. Like the proof, it comes with all headers, or by a variable of its own
-	// where the nginx variable is set up: an nginx without it may show the first alone
-	// of several headers (go-jwt.nginx.conf).
+	// certificateHeader is where the peer may tell the certificate, in lower case. Like
+	// the proof, it comes with all headers, or by a variable of its own where the nginx
+	// variable is set up: an nginx without it may show the first alone of several headers
+	// (go-jwt.nginx.conf).
 	certificateHeader string
 
 	fewDisguises bool   // of claimed, so that all can be removed unseen
@@ -65,7 +65,7 @@ func newReads(c *schema.Config) *reads {
 		hides:        c.HideCredentials,
 	}
 	if r.peer = r.certificate && c.CertificateHeaderName != ""; r.peer {
-		r.certificateHeader = dashed(c.CertificateHeaderName)
+		r.certificateHeader = strings.ToLower(c.CertificateHeaderName)
 	}
 	if c.GuardHeaders {
 		r.identifying = plugin.GuardedHeaders(c)
@@ -145,12 +145,23 @@ func (r *reads) fromHeaders(headers []wire.Header, to *plugin.Request) {
 		}
 	}
 	if r.peer {
-		to.CertificateHeader = joined(headers, r.certificateHeader)
+		to.CertificateHeader = joined(headers, dashed(r.certificateHeader))
+		if r.disguisesCertificate(headers) {
+			to.CertificateHeader = []byte(",") // which is no certificate
+		}
 	}
 	if r.proof {
 		to.DPoP = joined(headers, "dpop")
 	}
 	to.Disguised = r.disguised(headers)
+}
+
+// disguisesCertificate tells whether certificateHeader has come in another spelling. The
+// proxy that tells the certificate may know of none, and let a client send it.
+func (r *reads) disguisesCertificate(headers []wire.Header) bool {
+	return slices.ContainsFunc(headers, func(h wire.Header) bool {
+		return string(h.Name) != r.certificateHeader && dashed(string(h.Name)) == dashed(r.certificateHeader)
+	})
 }
 
 // joined returns all headers of that name, whether spelt with dashes or underscores,

@@ -93,7 +93,7 @@ func (r *reads) coverBy(c *carried) *cover {
 	if s := r.covered.Load(); s != nil && s.of == c {
 		return s
 	}
-	s := &cover{of: c, enough: true}
+	s := &cover{of: c, enough: r.certificateBy(c)}
 	for _, name := range r.headerNames {
 		s.parts = append(s.parts, c.part(name))
 		s.enough = s.enough && c.part(name) > 0
@@ -106,6 +106,12 @@ func (r *reads) coverBy(c *carried) *cover {
 	}
 	r.covered.Store(s)
 	return s
+}
+
+// certificateBy tells whether an nginx variable shows certificateHeader as it was sent:
+// where nginx removes its other spellings, which look the same in the variable.
+func (r *reads) certificateBy(c *carried) bool {
+	return !r.peer || slices.Contains(c.headers, r.certificateHeader)
 }
 
 // fromVariable fills a request from the variable's value, whose first part has

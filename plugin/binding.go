@@ -122,6 +122,9 @@ func (e *Engine) fromProxy(r *Request) bool {
 // certificateIn returns the first certificate in text, as DER, nil if there is none.
 // Without a format, text is PEM.
 func certificateIn(text []byte, format string) []byte {
+	if bytes.IndexByte(text, ',') >= 0 { // between several headers: no format has one
+		return nil
+	}
 	switch format {
 	case "url_encoded":
 		decoded, err := url.PathUnescape(string(text)) // which leaves the + of base64 alone

@@ -11,10 +11,14 @@ var ways = map[string][]string{
 	"edge, carried": {
 		"-nginx-include=auto", "-nginx-conf-arg=-edge",
 		"-nginx-conf-arg=-header=X-User", "-nginx-conf-arg=-header=X-Roles", "-nginx-conf-arg=-header=X-Each", "-nginx-conf-arg=-header=X-Sub",
+		carriesCertificate,
 	},
 	// As under Kong 3.4, which shows less of repeated headers.
 	"old nginx": {"-nginx-include=auto", "-nginx-version=1.21.4"},
 }
+
+// carriesCertificate has nginx remove other spellings of the header that TestCertificateHeader sends.
+const carriesCertificate = "-nginx-conf-arg=-header=X-Client-Cert"
 
 // withoutMaps is the gateway's -nginx-include without the variable, but with the
 // server if credentials come from there.
