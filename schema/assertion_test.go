@@ -32,11 +32,12 @@ func TestParseNamesWhatIsWrongWithAnAssertion(t *testing.T) {
 		return `{"upstream_assertion":{"issuer":"i","audience":"a","keys":["k"]` + more + `}}`
 	}
 	for config, want := range map[string]string{
-		`{"upstream_assertion":{"audience":"a","keys":["k"]}}`:             path + ".issuer: required field missing",
-		`{"upstream_assertion":{"issuer":"i","keys":["k"]}}`:               path + ".audience: required field missing",
-		`{"upstream_assertion":{"issuer":"i","audience":"a"}}`:             path + ".keys: required field missing",
-		`{"upstream_assertion":{"issuer":"i","audience":"a","keys":[]}}`:   path + ".keys: length must be at least 1",
-		`{"upstream_assertion":{"issuer":"i","audience":"a","keys":[""]}}`: path + ".keys[1]: length must be at least 1",
+		`{"upstream_assertion":{"audience":"a","keys":["k"]}}`:                         path + ".issuer: required field missing",
+		`{"upstream_assertion":{"issuer":"i","keys":["k"]}}`:                           path + ".audience: required field missing",
+		`{"upstream_assertion":{"issuer":"i","audience":"a"}}`:                         path + ".keys: required field missing",
+		`{"upstream_assertion":{"issuer":"i","audience":"a","keys":["k"],"ttl":"60"}}`: path + ".ttl: expected an integer",
+		`{"upstream_assertion":{"issuer":"i","audience":"a","keys":[]}}`:               path + ".keys: length must be at least 1",
+		`{"upstream_assertion":{"issuer":"i","audience":"a","keys":[""]}}`:             path + ".keys[1]: length must be at least 1",
 		with(`,"ttl":301`):                    path + ".ttl: value should be between 1 and 300",
 		with(`,"ttl":0`):                      path + ".ttl: value should be between 1 and 300",
 		with(`,"ttl":1.5`):                    path + ".ttl: expected an integer",

@@ -106,12 +106,12 @@ func (f *Field) check(v any, path string, strict bool) (any, []error) {
 		switch {
 		case !ok:
 			return refuse("expected a string")
+		case f.OneOf != nil && !slices.Contains(f.OneOf, s):
+			return refuse("expected one of: %s", strings.Join(f.OneOf, ", "))
 		case utf8.RuneCountInString(s) < max(1, f.LenMin):
 			return refuse("length must be at least %d", max(1, f.LenMin))
 		case f.Match != nil && !regexp.MustCompile(f.Match.Go).MatchString(s):
 			return refuse("invalid value: must match %s", f.Match.Go)
-		case f.OneOf != nil && !slices.Contains(f.OneOf, s):
-			return refuse("expected one of: %s", strings.Join(f.OneOf, ", "))
 		}
 		return s, nil
 	case Boolean:
@@ -122,10 +122,10 @@ func (f *Field) check(v any, path string, strict bool) (any, []error) {
 	case Integer, Number:
 		n, ok := number(v)
 		switch {
+		case f.Type == Integer && (!ok || n != float64(int64(n))):
+			return refuse("expected an integer")
 		case !ok:
 			return refuse("expected a number")
-		case f.Type == Integer && n != float64(int64(n)):
-			return refuse("expected an integer")
 		case f.Between != nil && (n < f.Between.Min || n > f.Between.Max):
 			return refuse("value should be between %v and %v", int64(f.Between.Min), int64(f.Between.Max))
 		}
@@ -160,8 +160,11 @@ func (f *Field) checkList(v any, path string, strict bool) (any, []error) {
 	case map[string]any: // an empty Lua table
 		ok = len(w) == 0
 	}
-	if !ok {
-		return nil, []error{fault(path, "expected a %s", f.Type)}
+	switch {
+	case !ok && f.Type == Array:
+		return nil, []error{fault(path, "expected an array")}
+	case !ok:
+		return nil, []error{fault(path, "expected a set")}
 	}
 	if len(list) < f.LenMin {
 		return nil, []error{fault(path, "length must be at least %d", f.LenMin)}

@@ -52,6 +52,8 @@ func TestSchemaRefuses(t *testing.T) {
 		"cookie_names numbers":     {config(object{"cookie_names": []any{5}}), object{"config": object{"cookie_names": []any{"expected a string"}}}},
 		"secret_is_base64 text":    {config(object{"secret_is_base64": "yes"}), at("secret_is_base64", "expected a boolean")},
 		"run_on_preflight null":    {config(object{"run_on_preflight": nil}), at("run_on_preflight", "required field missing")},
+		"dpop empty":               {config(object{"dpop": ""}), at("dpop", "expected one of: off, honour, required")},
+		"credentials text":         {config(object{"credentials": "x"}), at("credentials", "expected an array")},
 		"anonymous empty":          {config(object{"anonymous": ""}), at("anonymous", "length must be at least 1")},
 		"key_claim_name number":    {config(object{"key_claim_name": 1}), at("key_claim_name", "expected a string")},
 		"on a consumer":            {object{"name": "go-jwt", "consumer": conformance.Alice}, object{"consumer": "value must be null"}},

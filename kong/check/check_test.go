@@ -116,3 +116,15 @@ func TestLargeFile(t *testing.T) {
 		t.Errorf("%v: %d findings", err, lines)
 	}
 }
+
+// Whatever is in a file, something is said of it.
+func FuzzCheck(f *testing.F) {
+	f.Add("_format_version: \"3.0\"\nplugins:\n- name: go-jwt\n  config:\n    credentials: [{key: a, consumer: b, secret: c}]\n    issuers: [{issuer: i, jwks: '{}'}]\n")
+	f.Add("_format_version: \"3.0\"\nconsumers:\n- username: a\n  jwt_secrets:\n  - {key: k, algorithm: ES256, rsa_public_key: x}\n  plugins: [{name: go-jwt, config: {revoked: [{}]}}]\n")
+	f.Add("_format_version: \"3.0\"\n_plugin_configs: {a: {leeway: 1}}\nroutes: [{name: r, plugins: [{name: go-jwt, _config: a, config: {claims_to_headers: [{}], upstream_assertion: {keys: [x]}}}]}]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if found, err := checked(t, text, "-strict"); (found == "") != (err == nil) {
+			t.Errorf("%v:\n%s", err, found)
+		}
+	})
+}

@@ -263,13 +263,11 @@ func shown(v any) string {
 
 // checkRules runs the validators on a value of the right type.
 func (f *Field) checkRules(v any) string {
-	if s, ok := v.(string); ok {
-		if _, given := f.rules["len_min"]; !given && s == "" {
-			return "length must be at least 1"
-		}
-	}
 	for _, name := range ruleOrder() {
 		arg, ok := f.rules[name]
+		if _, isText := v.(string); !ok && isText && name == "len_min" { // of its own accord
+			arg, ok = 1.0, true
+		}
 		if !ok {
 			continue
 		}

@@ -51,6 +51,7 @@ func TestCheck(t *testing.T) {
 		{`{"s": "9"}`, `config.s: invalid value: 9`},
 		{`{"s": "abcdef"}`, `config.s: length must be at most 5`},
 		{`{"s": ""}`, `config.s: length must be at least 1`},
+		{`{"one": ""}`, `config.one: expected one of: x, y`},
 		{`{"one": "z"}`, `config.one: expected one of: x, y`},
 		{`{"set": ["exp", "iat"]}`, `config.set.2: expected one of: exp, nbf`},
 		{`{"set": {}}`, ``},
