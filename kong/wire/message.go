@@ -130,7 +130,9 @@ func ParseHeaders(message []byte) (headers []Header, ok bool) {
 			case key:
 				h.Name = content
 			case value:
-				h.Values, wellFormed = appendValues(h.Values, content, wellFormed)
+				var good bool
+				h.Values, good = appendValues(h.Values, content, false)
+				wellFormed = wellFormed && good
 			}
 		}) && wellFormed
 		headers = append(headers, h)
@@ -138,22 +140,28 @@ func ParseHeaders(message []byte) (headers []Header, ok bool) {
 	return headers, ok && wellFormed
 }
 
-// appendValues appends the string or strings of a Value.
-func appendValues(to [][]byte, value []byte, ok bool) ([][]byte, bool) {
+// appendValues appends the string of a Value, or the strings of its list. A list in a
+// list is refused: a header has none, and a million of them would be one stack frame each.
+func appendValues(to [][]byte, value []byte, inList bool) (all [][]byte, ok bool) {
 	const stringValue, listValue, listElement = 3, 6, 1
+	wellFormed := true
 	ok = fields(value, func(number protowire.Number, _ uint64, content []byte) {
-		switch number {
-		case stringValue:
+		switch {
+		case number == stringValue:
 			to = append(to, content)
-		case listValue:
-			ok = fields(content, func(number protowire.Number, _ uint64, element []byte) {
+		case number == listValue && inList:
+			wellFormed = false
+		case number == listValue:
+			wellFormed = fields(content, func(number protowire.Number, _ uint64, element []byte) {
 				if number == listElement {
-					to, ok = appendValues(to, element, ok)
+					var good bool
+					to, good = appendValues(to, element, true)
+					wellFormed = wellFormed && good
 				}
-			}) && ok
+			}) && wellFormed
 		}
-	}) && ok
-	return to, ok
+	})
+	return to, ok && wellFormed
 }
 
 // ParseConsumer reads a Consumer; nil for an empty message, which is Kong's way

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
@@ -135,6 +137,30 @@ func TestMessagesOfRealKong(t *testing.T) {
 	}
 	if len(seen) < 6 {
 		t.Errorf("of the traces, only these kinds were there: %v", seen)
+	}
+}
+
+// Lists in lists are no headers. Taken apart by recursion, a frame of them took a
+// gigabyte of stack, which ends the process.
+func TestHeadersOfListsInLists(t *testing.T) {
+	for levels, want := range map[int]bool{0: true, 1: true, 2: false, 3: false, 100_000: false} {
+		value := []byte{3<<3 | 2, 1, 'v'} // the string "v"
+		var heads [][]byte                // of the messages around it, from the inside out
+		size := len(value)
+		for range levels {
+			for _, tag := range []byte{1<<3 | 2, 6<<3 | 2} { // an element, and its list
+				head := binary.AppendUvarint([]byte{tag}, uint64(size))
+				heads, size = append(heads, head), size+len(head)
+			}
+		}
+		slices.Reverse(heads)
+		message := wire.AppendPair(nil, "x", func(b []byte) []byte {
+			return append(append(b, bytes.Join(heads, nil)...), value...)
+		})
+		headers, ok := wire.ParseHeaders(message)
+		if ok != want || ok && (len(headers) != 1 || string(headers[0].Join(", ")) != "v") {
+			t.Errorf("%d levels: got %v, %v", levels, headers, ok)
+		}
 	}
 }
 
