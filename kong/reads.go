@@ -144,6 +144,13 @@ func (r *reads) fromHeaders(headers []wire.Header, to *plugin.Request) {
 			to.Sent = append(to.Sent, plugin.SentHeader{Name: string(h.Name), More: h.Values[1:]})
 		}
 	}
+	for i := range to.Sent {
+		if other := dashed(to.Sent[i].Name); other != to.Sent[i].Name {
+			if h := named(headers, other); h.Values[0] != nil {
+				to.Sent = append(to.Sent, plugin.SentHeader{Name: other, More: h.Values})
+			}
+		}
+	}
 	if r.peer {
 		to.CertificateHeader = joined(headers, dashed(r.certificateHeader))
 		if r.disguisesCertificate(headers) {

@@ -18,8 +18,12 @@ func (e *Engine) hide(r *Request) *Hidden {
 	if cookies, changed := withoutCookies(r.Cookie, e.c.CookieNames); changed {
 		h.Headers = append(h.Headers, Header{Name: "Cookie", Value: cookies})
 	}
-	for i, value := range r.Headers {
-		values, name := [][]byte{value}, e.c.HeaderNames[i]
+	for i := range max(len(r.Headers), len(r.Sent)) {
+		var values [][]byte
+		var name string
+		if i < len(r.Headers) {
+			values, name = [][]byte{r.Headers[i]}, e.c.HeaderNames[i]
+		}
 		if r.Sent != nil {
 			values, name = append(values, r.Sent[i].More...), r.Sent[i].Name
 		}

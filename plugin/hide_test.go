@@ -40,6 +40,7 @@ func TestHide(t *testing.T) {
 		"header, spelt otherwise":       {headers: []string{"", "Bearer TOKEN"}, sent: []plugin.SentHeader{{Name: "authorization"}, {Name: "x-token"}}, want: "x-token"},
 		"header, a second without one":  {headers: []string{"", "Bearer TOKEN"}, sent: []plugin.SentHeader{{}, {Name: "x-token", More: [][]byte{[]byte("kept")}}}, want: "x-token: kept"},
 		"header, a second with another": {headers: []string{"", "Bearer TOKEN"}, sent: []plugin.SentHeader{{}, {Name: "x-token", More: [][]byte{[]byte("a"), []byte("b, bearer other")}}}, want: "x-token: a, b"},
+		"header, in both spellings":     {headers: []string{"", "Bearer TOKEN"}, sent: []plugin.SentHeader{{}, {Name: "x_token"}, {Name: "x-token", More: [][]byte{[]byte("a, Bearer other"), []byte("b")}}}, want: "x_token x-token: a, b"},
 		"all at once":                   {query: "jwt=TOKEN", cookie: "jwt=TOKEN", headers: []string{"Bearer TOKEN", "Bearer TOKEN"}, want: "? Cookie authorization x_token"},
 	} {
 		t.Run(name, func(t *testing.T) {

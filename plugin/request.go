@@ -19,7 +19,9 @@ type Request struct {
 	Connection []byte   // all Connection headers, joined by ", "
 	Headers    [][]byte // first value of each of Config.HeaderNames, in their order; nil: absent
 	// Sent tells more of each of Headers, if Config.HideCredentials needs it. Nil:
-	// each was sent once, under the configured name.
+	// each was sent once, under the configured name. What follows behind those of
+	// Headers was not looked at for a token, but may hold one: the other spelling of a
+	// configured name with underscores. All its values are in More.
 	Sent []SentHeader
 	// Disguised are the names, as spelt, of headers that look like identity
 	// headers but for underscores; see Disguised (the function).

@@ -142,49 +142,51 @@ func TestClaimsToHeaders(t *testing.T) {
 
 func TestHideCredentials(t *testing.T) {
 	needsGateway(t)
-	t.Parallel()
-	g := withRoutes(t, map[string][]any{"/a": jwt(object{
-		"hide_credentials": true, "cookie_names": []any{"jwt"}, "header_names": []any{"authorization", "x-token", "x_key"},
-	})}, nil)
-	token := claimsToken(t, nil)
-	for name, tt := range map[string]struct {
-		target  string
-		headers [][2]string
-		uri     string
-		want    map[string][]string // nil value: gone
-	}{
-		"header":            {"/a?x=%41&y", [][2]string{bearer(token)}, "/?x=%41&y", map[string][]string{"Authorization": nil}},
-		"other header":      {"/a", [][2]string{{"X-Token", "bearer " + token}, {"Authorization", "Basic eDp5"}}, "/", map[string][]string{"X-Token": nil, "Authorization": {"Basic eDp5"}}},
-		"a second one":      {"/a", [][2]string{{"X-Token", "bearer " + token}, {"X-Token", "other"}}, "/", map[string][]string{"X-Token": {"other"}}},
-		"any case":          {"/a", [][2]string{{"Authorization", "BEARER " + token}}, "/", map[string][]string{"Authorization": nil}},
-		"underscore":        {"/a", [][2]string{{"X_Key", "Bearer " + token}}, "/", map[string][]string{"X_Key": nil}},
-		"spelt with a dash": {"/a", [][2]string{{"X-Key", "Bearer " + token}}, "/", map[string][]string{"X-Key": nil}},
-		"behind commas":     {"/a", [][2]string{{"Cookie", "a=b,jwt=" + token + ";,jwt=x;c=d"}}, "/", map[string][]string{"Cookie": {"a=b;c=d"}}},
-		"query":             {"/a?x=%41&jwt=" + token + "&y=%26&&z", nil, "/?x=%41&y=%26&&z", nil},
-		"cookie":            {"/a", [][2]string{{"Cookie", "a=b; jwt=" + token + "; c=d"}}, "/", map[string][]string{"Cookie": {"a=b; c=d"}}},
-		"everywhere": {
-			"/a?jwt=" + token, [][2]string{{"Cookie", "jwt=" + token}, bearer(token)}, "/", map[string][]string{"Cookie": nil, "Authorization": nil},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := g.send(t, "GET", tt.target, tt.headers...)
-			if a.upstream == nil {
-				t.Fatalf("%d %s", a.status, a.body)
-			}
-			if uri := strings.TrimSuffix(a.upstream.URI, "?"); uri != tt.uri {
-				t.Errorf("uri %s, want %s", uri, tt.uri)
-			}
-			for name, want := range tt.want {
-				if got := a.upstream.Headers[name]; !reflect.DeepEqual(got, want) {
-					t.Errorf("%s: got %q, want %q", name, got, want)
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := withRoutes(t, map[string][]any{"/a": jwt(object{
+			"hide_credentials": true, "cookie_names": []any{"jwt"}, "header_names": []any{"authorization", "x-token", "x_key"},
+		})}, nil, way...)
+		token := claimsToken(t, nil)
+		for name, tt := range map[string]struct {
+			target  string
+			headers [][2]string
+			uri     string
+			want    map[string][]string // nil value: gone
+		}{
+			"header":            {"/a?x=%41&y", [][2]string{bearer(token)}, "/?x=%41&y", map[string][]string{"Authorization": nil}},
+			"other header":      {"/a", [][2]string{{"X-Token", "bearer " + token}, {"Authorization", "Basic eDp5"}}, "/", map[string][]string{"X-Token": nil, "Authorization": {"Basic eDp5"}}},
+			"a second one":      {"/a", [][2]string{{"X-Token", "bearer " + token}, {"X-Token", "other"}}, "/", map[string][]string{"X-Token": {"other"}}},
+			"any case":          {"/a", [][2]string{{"Authorization", "BEARER " + token}}, "/", map[string][]string{"Authorization": nil}},
+			"underscore":        {"/a", [][2]string{{"X_Key", "Bearer " + token}}, "/", map[string][]string{"X_Key": nil}},
+			"spelt with a dash": {"/a", [][2]string{{"X-Key", "Bearer " + token}}, "/", map[string][]string{"X-Key": nil}},
+			"in both spellings": {"/a", [][2]string{{"X_Key", "Bearer " + token}, {"X-Key", "Bearer " + token}}, "/", map[string][]string{"X_key": nil, "X-Key": nil}},
+			"behind commas":     {"/a", [][2]string{{"Cookie", "a=b,jwt=" + token + ";,jwt=x;c=d"}}, "/", map[string][]string{"Cookie": {"a=b;c=d"}}},
+			"query":             {"/a?x=%41&jwt=" + token + "&y=%26&&z", nil, "/?x=%41&y=%26&&z", nil},
+			"cookie":            {"/a", [][2]string{{"Cookie", "a=b; jwt=" + token + "; c=d"}}, "/", map[string][]string{"Cookie": {"a=b; c=d"}}},
+			"everywhere": {
+				"/a?jwt=" + token, [][2]string{{"Cookie", "jwt=" + token}, bearer(token)}, "/", map[string][]string{"Cookie": nil, "Authorization": nil},
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				a := g.send(t, "GET", tt.target, tt.headers...)
+				if a.upstream == nil {
+					t.Fatalf("%d %s", a.status, a.body)
 				}
-			}
-			if text, _ := json.Marshal(a.upstream); strings.Contains(string(text), token) {
-				t.Errorf("the upstream got the token: %s", text)
-			}
-		})
-	}
+				if uri := strings.TrimSuffix(a.upstream.URI, "?"); uri != tt.uri {
+					t.Errorf("uri %s, want %s", uri, tt.uri)
+				}
+				for name, want := range tt.want {
+					if got := a.upstream.Headers[name]; !reflect.DeepEqual(got, want) {
+						t.Errorf("%s: got %q, want %q", name, got, want)
+					}
+				}
+				if text, _ := json.Marshal(a.upstream); strings.Contains(string(text), token) {
+					t.Errorf("the upstream got the token: %s", text)
+				}
+			})
+		}
+	})
 }
 
 func TestGroups(t *testing.T) {
