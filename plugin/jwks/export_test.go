@@ -8,7 +8,7 @@ import (
 	"kong-go-jwt/plugin"
 )
 
-// ParseSet, Lifetime and Backoff open to tests what cannot be seen, or not soon
+// ParseSet, Lifetime, Backoff, Wait and Shown open to tests what cannot be seen, or not soon
 // enough, from outside.
 func ParseSet(text []byte, maxKeys int) (keys []*plugin.PublishedKey, unfit []string, err error) {
 	keys, left, err := parseSet(text, maxKeys)
@@ -36,3 +36,11 @@ func PublishAgainstExpiry(o Options, before, after []*plugin.PublishedKey) []*pl
 }
 
 func Backoff(failed int, refresh time.Duration) time.Duration { return backoff(failed, refresh) }
+
+// Wait is how long after a good fetch the next one is due.
+func Wait(o Options, lifetime time.Duration) time.Duration {
+	s := newSet(o.withDefaults(), nil, source{})
+	return s.finish(s.begin(), lifetime, nil)
+}
+
+func Shown(issuer string) string { return shown(issuer) }

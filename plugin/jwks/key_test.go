@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,6 +170,8 @@ func TestUnfitKeysAreLogged(t *testing.T) {
 	if log.lines("\n") != 1 || log.lines("level=INFO") != 1 || log.lines("for encryption") != 1 {
 		t.Errorf("want one line: %s", log.String())
 	}
+	p.publish(p256(t, "good"), rsaKey(t, "for encryption too").with("use", "enc"))
+	fetched()
 	p.publish(p256(t, "good"))
 	fetched()
 	p.publish(p256(t, "good"), rsaKey(t, "lost").with("d", "c2VjcmV0"))
@@ -183,6 +186,32 @@ func TestUnfitKeysAreLogged(t *testing.T) {
 	becomes(t, "it is logged", func() bool { return other.lines("is private") == 1 })
 	if other.lines("level=WARN") != 1 || other.lines("c2VjcmV0") != 0 {
 		t.Errorf("logged %s", other.String())
+	}
+}
+
+// An issuer may publish many keys that are not used, with long names.
+func TestUnfitKeysAreCutShort(t *testing.T) {
+	longest := strings.Repeat("k", 64)
+	for name, tt := range map[string]struct {
+		keys      int
+		keyID     string
+		has, lack string
+	}{
+		"as many as are told": {10, "k", "keys[9]", "…"},
+		"one more":            {11, "k", "; …", "keys[10]"},
+		"as long as is told":  {1, longest, longest, "…"},
+		"longer":              {1, longest + "k", longest + "…", longest + "k"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newProvider(t)
+			p.publish(slices.Repeat([]jwk{{"kty": "oct", "k": "AAAA", "kid": tt.keyID}}, tt.keys)...)
+			var log book
+			p.open(t, jwks.Options{Log: log.log()})
+			becomes(t, "it is logged", func() bool { return log.lines("not used") == 1 })
+			if line := log.String(); !strings.Contains(line, tt.has) || strings.Contains(line, tt.lack) {
+				t.Errorf("want %q and not %q: %s", tt.has, tt.lack, line)
+			}
+		})
 	}
 }
 

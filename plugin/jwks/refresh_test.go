@@ -347,6 +347,22 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
+// Keys that are good for longer than they are trusted are fetched before they are
+// too old, and not only when they are.
+func TestWait(t *testing.T) {
+	for name, tt := range map[string]struct{ stale, lifetime, want time.Duration }{
+		"its lifetime":  {time.Hour, 10 * time.Minute, 10 * time.Minute},
+		"half of stale": {time.Hour, 50 * time.Minute, 30 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := jwks.Wait(jwks.Options{Stale: tt.stale}, tt.lifetime)
+			if got > tt.want || got < tt.want*9/10 {
+				t.Errorf("got %v, want up to a tenth less than %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	for failed, want := range map[int]time.Duration{1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 8: 60, 1 << 40: 60} {
 		if got := jwks.Backoff(failed, time.Hour); got != want*time.Second {

@@ -59,6 +59,22 @@ func TestDiscoveryURL(t *testing.T) {
 	}
 }
 
+// The log has an issuer without what may be secret in it.
+func TestShown(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://issuer.example/a":           "https://issuer.example/a",
+		"issuer":                             "issuer",
+		"https://user:secret@issuer.example": "https://issuer.example",
+		"https://issuer.example/?secret":     "https://issuer.example/",
+		"https://issuer.example/#secret":     "https://issuer.example/",
+		"https://%zz:secret@issuer.example":  "(no URL)",
+	} {
+		if got := jwks.Shown(issuer); got != want {
+			t.Errorf("%s: got %q, want %q", issuer, got, want)
+		}
+	}
+}
+
 func TestExplicitURI(t *testing.T) {
 	p := newProvider(t, p256(t, "k1"))
 	set := p.sets(t, jwks.Options{}).Open("any name", p.URL+"/keys")
