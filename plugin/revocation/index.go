@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -102,16 +103,7 @@ func (b *builder) add(r *row) error {
 
 func (b *builder) build() *index {
 	slices.SortFunc(b.entries, func(a, c entry) int { // of one name, the strictest first
-		if n := bytes.Compare(a.name[:], c.name[:]); n != 0 {
-			return n
-		}
-		switch {
-		case a.before > c.before:
-			return -1
-		case a.before < c.before:
-			return 1
-		}
-		return 0
+		return cmp.Or(bytes.Compare(a.name[:], c.name[:]), cmp.Compare(c.before, a.before))
 	})
 	b.entries = slices.Clip(slices.CompactFunc(b.entries, func(a, c entry) bool { return a.name == c.name }))
 	return &b.index

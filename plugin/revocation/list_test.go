@@ -107,7 +107,11 @@ func told(t *testing.T, list plugin.RevocationList, id string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
-	switch revoked, err := list.Revoked(ctx, name(id, "", "", 0)); {
+	revoked, err := list.Revoked(ctx, name(id, "", "", 0))
+	if ctx.Err() != nil {
+		t.Error("it waited for the list in vain")
+	}
+	switch {
 	case err != nil:
 		return err.Error()
 	case revoked:
@@ -124,6 +128,18 @@ func becomes(t *testing.T, what string, so func() bool) {
 			t.Fatalf("not in time: %s", what)
 		}
 	}
+}
+
+// fetchedAgain waits for so many fetches.
+func (p *publisher) fetchedAgain(t *testing.T, times int) {
+	t.Helper()
+	var until int
+	p.do(func() { until = p.fetched + times })
+	becomes(t, "further fetches", func() bool {
+		var so bool
+		p.do(func() { so = p.fetched >= until })
+		return so
+	})
 }
 
 // logs waits until the log has text.
@@ -160,13 +176,8 @@ func TestUnchangedListKeepsItsGeneration(t *testing.T) {
 		p.conditional = conditional
 		_, list := p.open(t, "closed")
 		told(t, list, "1")
-		first, fetched := list.Generation(), 0
-		p.do(func() { fetched = p.fetched })
-		becomes(t, "another fetch", func() bool {
-			var more bool
-			p.do(func() { more = p.fetched > fetched+1 })
-			return more
-		})
+		first := list.Generation()
+		p.fetchedAgain(t, 2)
 		p.do(func() {
 			if (p.unchanged > 0) != conditional {
 				t.Errorf("conditional %t: %d answers of 304", conditional, p.unchanged)
@@ -175,6 +186,11 @@ func TestUnchangedListKeepsItsGeneration(t *testing.T) {
 		if g := list.Generation(); g != first || told(t, list, "1") != "revoked" {
 			t.Errorf("conditional %t: generation %d, was %d; jti 1 is %s", conditional, g, first, told(t, list, "1"))
 		}
+		p.do(func() {
+			if p.log.Len() > 0 {
+				t.Errorf("conditional %t: there is nothing to tell, and it tells: %s", conditional, p.log.String())
+			}
+		})
 	}
 }
 
@@ -194,7 +210,7 @@ func TestListFails(t *testing.T) {
 			if got := told(t, list, "1"); !strings.HasSuffix(got, want) || strings.Contains(got, "secret") {
 				t.Errorf("when it is too old: %s", got)
 			}
-			if g := list.Generation(); (g == 0) != (onFailure == "closed") || g == known {
+			if g := list.Generation(); (g == 0) != (onFailure == "closed") || g != 0 && g <= known {
 				t.Errorf("generation %d, was %d", g, known)
 			}
 			if s := lists.Status()[0]; s.Usable || s.Age != 101*time.Second || s.Entries != 1 || strings.Contains(s.URL, "secret") {
@@ -202,6 +218,7 @@ func TestListFails(t *testing.T) {
 			}
 			expired := list.Generation()
 			p.logs(t, "cannot fetch")
+			p.fetchedAgain(t, 2)
 			p.do(func() { p.failing = false })
 			becomes(t, "it is fetched again", func() bool { return told(t, list, "1") == "revoked" })
 			if g := list.Generation(); g <= known || g <= expired {
@@ -242,6 +259,20 @@ func TestListThatNeverCame(t *testing.T) {
 	p.logs(t, "an entry without jti")
 	if got := told(t, closed, "1"); got != "revoked" {
 		t.Errorf("after a bad list: %s", got)
+	}
+}
+
+func TestPause(t *testing.T) {
+	t.Parallel()
+	for failed, want := range map[int]time.Duration{
+		0: time.Minute, 1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 6: 32 * time.Second, 7: time.Minute, 1000: time.Minute,
+	} {
+		if got := revocation.Pause(60, failed); got != want {
+			t.Errorf("after %d failures: got %v, want %v", failed, got, want)
+		}
+	}
+	if got, want := revocation.Pause(3600, 1000), 64*time.Second; got != want {
+		t.Errorf("after many failures of a list that is fetched each hour: got %v, want %v", got, want)
 	}
 }
 
