@@ -147,21 +147,22 @@ func (c *checker) lists(of *declarative.Node, kind string) {
 	}
 }
 
-// text refuses a field that is not a string.
+// text refuses a field that is no string, or an empty one.
 func (c *checker) text(n *declarative.Node, field string, required bool) {
 	switch value := n.Field(field); {
 	case value.IsNull() && required:
 		c.fault(n, field, "required field missing")
 	case !value.IsNull() && !value.IsText():
 		c.fault(n, field, "expected a string")
+	case !value.IsNull() && value.Text() == "":
+		c.fault(n, field, "length must be at least 1")
 	}
 }
 
 func (c *checker) consumers() {
 	first := map[[2]string]*declarative.Node{}
 	for _, n := range c.state.Consumers {
-		nameless := func(field string) bool { return n.Field(field).IsNull() || n.Field(field).Any() == "" }
-		if nameless("username") && nameless("custom_id") {
+		if n.Field("username").IsNull() && n.Field("custom_id").IsNull() {
 			c.fault(n.Node, "", "at least one of these fields must be non-empty: custom_id, username")
 		}
 		for _, field := range []string{"id", "username", "custom_id"} {
@@ -243,7 +244,7 @@ func (c *checker) jwtKey(j *declarative.JWTSecret, rules *schema.Config) {
 	}
 	switch key := j.Field(field); {
 	case key.IsReference() || key.IsVariable():
-	case !key.IsNull() && !key.IsText(): // which was told
+	case !key.IsNull() && key.Text() == "": // which was told
 	case key.IsNull() && field == "secret":
 		c.warn(j.Node, field, "is missing: Kong generates one, which nobody knows")
 	case key.IsNull():
