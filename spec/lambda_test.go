@@ -513,6 +513,42 @@ func TestLambdaFreeze(t *testing.T) {
 	}
 }
 
+// TestLambdaConcurrency: a managed instance decides several events at once.
+func TestLambdaConcurrency(t *testing.T) {
+	t.Parallel()
+	p, key, _ := lambdaProvider(t)
+	fetched, released := make(chan struct{}), make(chan struct{})
+	fetch, release := sync.OnceFunc(func() { close(fetched) }), sync.OnceFunc(func() { close(released) })
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fetch()
+		<-released
+		w.Write(p.Keys())
+	}))
+	t.Cleanup(keys.Close)
+	t.Cleanup(release)
+	f := authorizer(t, object{
+		"credentials": ownCredentials(t), "issuers": []any{object{"issuer": p.URL, "jwks_uri": keys.URL}},
+	}, "AWS_LAMBDA_MAX_CONCURRENCY=2")
+	token, err := p.Token(key, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := make(chan lambda.Answer, 1)
+	go func() {
+		a, _ := f.Invoke((&lambda.Request{Headers: [][2]string{bearer(token)}}).Event(lambda.RESTToken))
+		slow <- a
+	}()
+	<-fetched
+	quick := &lambda.Request{Headers: [][2]string{bearer(madeToken(t, "HS256", "hs-a", object{"iss": "hs256"}))}}
+	if verdict, _ := asks(t, f, lambda.RESTToken, quick); verdict != "200" {
+		t.Errorf("while another event waits: %s", verdict)
+	}
+	release()
+	if verdict, _ := verdictOf(t, <-slow); verdict != "200" {
+		t.Errorf("the one that has waited: %s", verdict)
+	}
+}
+
 // TestLambdaBadEvents: whatever comes, the process answers with an error that is
 // not remembered, and goes on.
 func TestLambdaBadEvents(t *testing.T) {

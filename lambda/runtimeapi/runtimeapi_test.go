@@ -183,8 +183,14 @@ func TestLoop(t *testing.T) {
 		"an endless line": {
 			[]string{head + "X: " + strings.Repeat("x", 1<<20)}, []string{next}, "GET invocation/next: malformed HTTP",
 		},
+		"two lengths, of which one is none": {
+			[]string{head + "Content-Length: 0\r\nContent-Length: 2\r\n\r\nxx"}, []string{next}, "GET invocation/next: malformed HTTP",
+		},
 		"a length and chunks": {
-			[]string{head + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"}, []string{next}, "GET invocation/next: malformed HTTP",
+			[]string{head + "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"}, []string{next}, "GET invocation/next: malformed HTTP",
+		},
+		"chunks of HTTP/1.0": {
+			[]string{strings.Replace(head, "1.1", "1.0", 1) + "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n"}, []string{next}, "GET invocation/next: malformed HTTP",
 		},
 		"an encoding": {
 			[]string{head + "Transfer-Encoding: gzip\r\n\r\nx"}, []string{next}, "GET invocation/next: malformed HTTP",

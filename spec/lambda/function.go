@@ -24,18 +24,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Function is a running function: one process, with one event at a time. Its
-// methods are for one goroutine.
+// Function is a running function: one process, which is handed as many events at
+// once as it asks for. Its methods are safe for concurrent use.
 type Function struct {
 	Log *Log // what the process has written
 
-	cmd     *exec.Cmd
-	server  *httptest.Server
-	exited  chan struct{}
-	next    chan invocation
-	answers chan Answer
-	failed  atomic.Pointer[string]
-	n       int
+	cmd    *exec.Cmd
+	server *httptest.Server
+	exited chan struct{}
+	next   chan invocation
+	asked  sync.Map // of what is under way: IDs to channels of an Answer
+	failed atomic.Pointer[string]
+	n      atomic.Int64
 }
 
 // Answer is what a function has made of an event.
@@ -51,6 +51,7 @@ type invocation struct {
 	id      string
 	event   []byte
 	timeout time.Duration
+	answer  chan Answer
 }
 
 // ErrExited tells that the process has ended, or has said that it cannot start.
@@ -58,10 +59,7 @@ var ErrExited = errors.New("the function's process has ended")
 
 // Start runs a program as Lambda runs a bootstrap, in dir and with env alone.
 func Start(dir string, env []string, program string, args ...string) (*Function, error) {
-	f := &Function{
-		Log: new(Log), exited: make(chan struct{}),
-		next: make(chan invocation), answers: make(chan Answer),
-	}
+	f := &Function{Log: new(Log), exited: make(chan struct{}), next: make(chan invocation)}
 	f.server = httptest.NewUnstartedServer(f.runtimeAPI())
 	f.server.Listener = timedListener{f.server.Listener}
 	f.server.Config.ConnContext = withTimed
@@ -99,6 +97,7 @@ func (f *Function) runtimeAPI() http.Handler {
 			h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(i.timeout).UnixMilli(), 10))
 			h.Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:authorizer")
 			h.Set("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700")
+			f.asked.Store(i.id, i.answer)
 			w.Write(i.event)
 		}
 	})
@@ -116,8 +115,13 @@ func (f *Function) runtimeAPI() http.Handler {
 			}
 			a := read(body)
 			a.Took = tookOf(r.Context())
+			c, ok := f.asked.LoadAndDelete(r.PathValue("id"))
+			if !ok {
+				http.Error(w, "no such invocation", http.StatusBadRequest)
+				return
+			}
 			w.WriteHeader(http.StatusAccepted)
-			f.answers <- a
+			c.(chan Answer) <- a
 		}
 	}
 	mux.HandleFunc("POST "+base+"/invocation/{id}/response", answer(func(body []byte) Answer { return Answer{Body: body} }))
@@ -134,16 +138,16 @@ func (f *Function) Invoke(event []byte) (Answer, error) {
 	const timeout = 20 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	f.n++
+	answer := make(chan Answer, 1)
 	select {
-	case f.next <- invocation{fmt.Sprintf("request-%d", f.n), event, timeout}:
+	case f.next <- invocation{fmt.Sprintf("request-%d", f.n.Add(1)), event, timeout, answer}:
 	case <-f.exited:
 		return Answer{}, ErrExited
 	case <-ctx.Done():
 		return Answer{}, errors.New("the function asks for no event")
 	}
 	select {
-	case a := <-f.answers:
+	case a := <-answer:
 		return a, nil
 	case <-f.exited:
 		return Answer{}, ErrExited
