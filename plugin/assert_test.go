@@ -1,9 +1,11 @@
 package plugin_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -145,6 +147,54 @@ func TestAssertionIsMintedAgain(t *testing.T) {
 			}
 			if o := now(true); assertionOf(o) == assertionOf(first) {
 				t.Error("the old assertion after half of its life")
+			}
+		})
+	}
+}
+
+// While too many signatures are being made, the last assertion is given for as long as
+// it is good. A quick signature needs no turn.
+func TestAssertionWhileBusy(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for algorithm, key := range map[string]any{"RS256": rsaKey, "ES256": ecKey} {
+		t.Run(algorithm, func(t *testing.T) {
+			der, err := x509.MarshalPKCS8PrivateKey(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t)
+			e := w.engine(t, fmt.Sprintf(`{"upstream_assertion":{"algorithm":%q,"issuer":"https://gw","audience":"orders","ttl":20,"keys":[%s]}}`, algorithm, text))
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel() // so that it does not wait for a turn
+			token := w.token(`{"iss":"key"}`)
+			decide := func(ctx context.Context) plugin.Outcome { return e.Decide(ctx, requestWith(token), w) }
+			first := decide(t.Context())
+			if first.Refusal != nil {
+				t.Fatal(verdict(first))
+			}
+			defer plugin.Busy(w.store)()
+			quick := algorithm != "RS256"
+			for _, age := range []time.Duration{10 * time.Second, 19 * time.Second} {
+				w.change(func() { w.time = start.Add(age) })
+				o := decide(ctx)
+				if o.Refusal != nil || age == 10*time.Second && (assertionOf(o) != assertionOf(first)) != quick {
+					t.Errorf("%v later: %s", age, verdict(o))
+				}
+			}
+			w.change(func() { w.time = start.Add(20 * time.Second) })
+			if o := decide(ctx); (o.Refusal == nil) != quick || !quick && o.Refusal.Status != 503 {
+				t.Errorf("when it has expired: %s", verdict(o))
 			}
 		})
 	}

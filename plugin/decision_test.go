@@ -1,12 +1,16 @@
 package plugin_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/plugin/assertion"
 )
 
 // Tokens are remembered within a number of bytes (512 KiB here), not only within a
@@ -54,6 +58,65 @@ func TestDecisionsAreBoundedByBytes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is counted for a decision with an assertion grows with what it is made from, which
+// is kept four times.
+func TestSizeOfAssertedDecision(t *testing.T) {
+	bare := plugin.SizeOfAsserted(&assertion.Caller{}, &plugin.Grant{})
+	const length = 1000
+	long := strings.Repeat("x", length)
+	for name, tt := range map[string]struct {
+		caller assertion.Caller
+		grant  plugin.Grant
+		more   int // than length
+	}{
+		"subject":       {caller: assertion.Caller{Subject: long}},
+		"credential":    {caller: assertion.Caller{Credential: long}},
+		"scope":         {caller: assertion.Caller{Scope: long}},
+		"claim":         {caller: assertion.Caller{Claims: map[string]any{"a": map[string]any{"b": json.RawMessage(long)}}}},
+		"group":         {grant: plugin.Grant{Groups: []string{long}}, more: 16},
+		"header":        {grant: plugin.Grant{Headers: []plugin.Header{{Value: long}}}},
+		"header values": {grant: plugin.Grant{Headers: []plugin.Header{{Values: []string{long[:500], long[500:]}}}}, more: 2 * 16},
+		"logged claim":  {grant: plugin.Grant{Log: &plugin.Log{Claims: []plugin.LogClaim{{Texts: []string{long}}}}}, more: 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, want := plugin.SizeOfAsserted(&tt.caller, &tt.grant)-bare, 4*(length+tt.more); got != want {
+				t.Errorf("got %d bytes more, want %d", got, want)
+			}
+		})
+	}
+	if bare <= 0 {
+		t.Errorf("got %d bytes at least", bare)
+	}
+}
+
+func TestDecisionsAreBoundedByNumber(t *testing.T) {
+	w := newWorld(t)
+	store := plugin.NewStore(plugin.Options{
+		Source: w, Now: w.now, Log: slog.New(slog.DiscardHandler), Keys: w, Revocations: &w.lists,
+		Encode:        func(g *plugin.Grant) plugin.Answer { return plugin.Answer{Bytes: []byte(told(g))} },
+		CredentialTTL: ttl, UnknownTTL: ttl, Grace: grace, LookupTimeout: time.Second,
+		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: 32, DecisionBytes: 1 << 20, ProofEntries: 10,
+	})
+	t.Cleanup(store.Close)
+	w.store = store
+	e := w.engine(t, `{}`)
+	token := func(i int) string { return w.token(fmt.Sprintf(`{"iss":"key","n":%d}`, i)) }
+	const n = 500
+	for i := range n {
+		expect(t, w.decide(t, e, token(i)), accepted)
+	}
+	remembered := 0
+	for i := range n {
+		if w.decide(t, e, token(i)).Kind == plugin.Remembered {
+			remembered++
+		}
+	}
+	if remembered > 32 {
+		t.Errorf("%d are remembered, want 32 at the most", remembered)
+	}
+	expect(t, w.decide(t, e, token(n-1)), cached)
 }
 
 // A token that would take much room is verified each time.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"kong-go-jwt/plugin/assertion"
 	"kong-go-jwt/schema"
 )
 
@@ -98,4 +99,21 @@ func Looking(s *Store) int {
 	s.credentials.results.Lock()
 	defer s.credentials.results.Unlock()
 	return len(s.credentials.looking)
+}
+
+// SizeOfAsserted is what a decision takes whose assertion is made from these.
+func SizeOfAsserted(c *assertion.Caller, g *Grant) int {
+	return sizeOf(&decision{asserted: &asserted{caller: c, grant: g}})
+}
+
+// Busy takes all turns of s, as if as many signatures were being made as may be at once.
+func Busy(s *Store) (done func()) {
+	for range cap(s.turns) {
+		s.turns <- struct{}{}
+	}
+	return func() {
+		for range cap(s.turns) {
+			<-s.turns
+		}
+	}
 }

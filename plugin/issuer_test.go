@@ -97,6 +97,22 @@ func TestIssuer(t *testing.T) {
 	}
 }
 
+// A clock may be ahead by the leeway, and a remembered token is no longer good when it
+// is found to be further ahead.
+func TestLeewayOfIat(t *testing.T) {
+	const alice = "id-1 alice alice"
+	w, token := issuing(t)
+	e := w.engine(t, fmt.Sprintf(issuerConfig, "", `,"leeway":10`))
+	for ahead, want := range map[int64]string{10: "accepted " + alice, 11: `401 {"iat":"token issued in the future"}`} {
+		expect(t, w.decide(t, e, token(`,"kid":"k1"`, fmt.Sprintf(`,"sub":"alice","iat":%d`, start.Unix()+ahead))), want)
+	}
+	early := token(`,"kid":"k1"`, fmt.Sprintf(`,"sub":"alice","jti":"1","iat":%d`, start.Unix()+10))
+	expect(t, w.decide(t, e, early), "accepted "+alice)
+	expect(t, w.decide(t, e, early), "remembered "+alice)
+	w.pass(-time.Second)
+	expect(t, w.decide(t, e, early), `401 {"iat":"token issued in the future"}`)
+}
+
 // An issuer of each tenant has keys of its own, and nobody else is trusted.
 // claims_to_verify says what a token must have, an issuer's too.
 func TestIssuersNbfMustBeThere(t *testing.T) {
@@ -439,6 +455,13 @@ func TestDecideNow(t *testing.T) {
 	check(now(w.token(`{"iss":"key","n":2}`)), accepted) // all known, and quick
 	check(now(asymmetric), "remembered id-1 alice alice")
 	check(now(issued(`,"kid":"k1"`, `,"sub":"alice","n":2`)), "must wait") // slow
+	w.credentials["slow"] = &plugin.Credential{
+		ID: "cred-2", Key: "slow", Algorithm: "ES256", PublicKey: pkixPEM(t, w.published["https://idp"][0].Key), ConsumerID: "id-1",
+	}
+	slow := issued("", `,"iss":"slow"`) // the last iss counts
+	expect(t, w.decide(t, e, slow), "accepted id-1 alice slow")
+	check(now(slow), "remembered id-1 alice slow")
+	check(now(issued("", `,"iss":"slow","n":2`)), "must wait")
 	check(now(strings.Repeat("x", 3<<10)), message(401, "Bad token; invalid JSON"))
 	check(now(strings.Repeat("x", 3<<10+1)), "must wait") // long, whatever is in it
 	long := w.token(`{"iss":"key","n":"` + strings.Repeat("x", 3<<10) + `"}`)

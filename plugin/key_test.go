@@ -199,6 +199,9 @@ func TestWeakRSAKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := signed + "." + b64(signature)
+	w.change(func() {
+		w.credentials["least"] = &plugin.Credential{ID: "cred-3", Key: "least", Algorithm: "RS256", PublicKey: pkixPEM(t, k.rsa2048.Public()), ConsumerID: "id-1"}
+	})
 	strict, lenient := w.engine(t, `{}`), w.engine(t, `{"allow_weak_rsa_keys":true}`)
 	for range 2 {
 		expect(t, w.decide(t, strict, token), message(401, "Invalid key/secret"))
@@ -206,10 +209,13 @@ func TestWeakRSAKeys(t *testing.T) {
 			t.Errorf("allowed: %s", verdict(o))
 		}
 	}
+	expect(t, w.decide(t, lenient, sign(`{"alg":"RS256"}`, `{"iss":"least"}`, "no key")), message(401, "Invalid signature")) // and nothing is told of its key
 	if log := w.log.String(); strings.Count(log, "an RSA key of fewer than 2048 bits") != 1 {
 		t.Errorf("log %s", log)
 	}
-	if (&plugin.PublishedKey{Key: k.rsa1024.Public()}).Fits("RS256") {
-		t.Error("a published key of 1024 bits fits")
+	for key, want := range map[crypto.PublicKey]bool{k.rsa1024.Public(): false, k.rsa2048.Public(): true} {
+		if got := (&plugin.PublishedKey{Key: key}).Fits("RS256"); got != want {
+			t.Errorf("a published key of %d bits fits: %t", key.(*rsa.PublicKey).N.BitLen(), got)
+		}
 	}
 }

@@ -126,6 +126,32 @@ func TestDPoP(t *testing.T) {
 	}
 }
 
+// Clients are held to the port that they say in the Host header, if there is one.
+func TestPortOfTheHostHeader(t *testing.T) {
+	w, key := newWorld(t), newProofKey(t)
+	e := w.engine(t, `{"dpop":"honour"}`)
+	token := w.token(`{"iss":"key","cnf":{"jkt":"` + key.thumbprint + `"}}`)
+	for port, want := range map[string]string{":9443": accepted, ":8443": accepted, "": `401 {"message":"Invalid DPoP proof; htu is not the request's URI"}`} {
+		r := proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"htu": "https://api.example" + port + "/a"}))
+		r.HostHeader = []byte("api.example:9443")
+		out := e.Decide(t.Context(), r, w)
+		if got := strings.Replace(verdict(out), "remembered", "accepted", 1); got != want {
+			t.Errorf("port %q: got %s, want %s", port, got, want)
+		}
+	}
+}
+
+// A proof is good for dpop_proof_lifetime, and leeway more.
+func TestProofLifetime(t *testing.T) {
+	w, key := newWorld(t), newProofKey(t)
+	e := w.engine(t, `{"dpop":"honour","dpop_proof_lifetime":30,"leeway":5}`)
+	for age, want := range map[int64]string{35: accepted, 36: message(401, "Invalid DPoP proof; iat is too long ago")} {
+		token := w.token(fmt.Sprintf(`{"iss":"key","n":%d,"cnf":{"jkt":"%s"}}`, age, key.thumbprint))
+		proof := key.proof(t, token, jwt.MapClaims{"iat": start.Unix() - age})
+		expect(t, e.Decide(t.Context(), proven("DPoP "+token, proof), w), want)
+	}
+}
+
 // A token is remembered, a proof never: each is used once.
 func TestProofOfARememberedToken(t *testing.T) {
 	w, key := newWorld(t), newProofKey(t)

@@ -58,6 +58,7 @@ func TestParseToken(t *testing.T) {
 		"text after the claims":       {with(hs, object+` x`), json},
 		"space after the claims":      {with(hs, object+" \n"), ok},
 		"two objects":                 {with(hs, object+object), json},
+		"many side by side":           {with(hs, `{"a":[`+strings.Repeat(`[],{},`, 1000)+`0]}`), ok},
 		"NaN":                         {with(hs, `{"x":NaN}`), json},
 		"Infinity":                    {with(hs, `{"x":-Infinity}`), json},
 		"hexadecimal":                 {with(hs, `{"x":0x10}`), json},

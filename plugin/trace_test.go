@@ -107,3 +107,50 @@ func TestTraceOfIssuer(t *testing.T) {
 		}
 	}
 }
+
+// Which of an issuer's keys has signed, and when.
+func TestTraceOfIssuersKey(t *testing.T) {
+	const found = "token form algorithm signature1! signature2 exp "
+	for iat, want := range map[string]string{"1800000000": found + "iat consumer", "1800000001": found + "iat!"} {
+		w, issued := issuing(t)
+		other, _ := issuing(t)
+		w.published["https://idp"] = append(other.published["https://idp"], w.published["https://idp"]...)
+		trace := new(plugin.Trace)
+		r := requestWith(issued("", `,"sub":"alice","iat":`+iat))
+		r.Trace = trace
+		w.engine(t, fmt.Sprintf(issuerConfig, "", "")).Decide(t.Context(), r, w)
+		if got := steps(trace); got != want {
+			t.Errorf("iat %s: got %s, want %s", iat, got, want)
+		}
+	}
+}
+
+// What a bound token's request is held against.
+func TestTraceOfBinding(t *testing.T) {
+	key := newProofKey(t)
+	der, thumbprint := certificate(t)
+	const found = "token form key_claim credential algorithm key signature consumer "
+	both := `"cnf":{"jkt":"` + key.thumbprint + `","x5t#S256":"` + thumbprint + `"}`
+	for name, tt := range map[string]struct{ cnf, certificate, want string }{
+		"both":           {both, pemOf(der), found + "cnf certificate proof"},
+		"no certificate": {both, "", found + "cnf certificate!"},
+		"no proof":       {both, pemOf(der), found + "cnf certificate proof!"},
+		"not bound":      {`"sub":"x"`, "", found + "cnf!"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			e := w.engine(t, `{"dpop":"honour","mtls_binding":"required"}`)
+			token := w.token(`{"iss":"key",` + tt.cnf + `}`)
+			proof := key.proof(t, token, nil)
+			if name == "no proof" {
+				proof = ""
+			}
+			r := proven("DPoP "+token, proof)
+			r.Certificate, r.Trace = []byte(tt.certificate), new(plugin.Trace)
+			e.Decide(t.Context(), r, w)
+			if got := steps(r.Trace); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
+}
