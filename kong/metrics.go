@@ -57,7 +57,7 @@ func newMetrics(version string) *metrics {
 		}, []string{"outcome", "reason"}),
 		events: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "go_jwt_event_duration_seconds",
-			Help:    "Time from an event's arrival to its last call, Kong's answers included.",
+			Help:    "Time from the arrival of a request at the plugin to its last call, including Kong's answers.",
 			Buckets: []float64{25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5},
 		}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -66,7 +66,7 @@ func newMetrics(version string) *metrics {
 		}, []string{"result"}),
 		lookupTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "go_jwt_lookup_duration_seconds",
-			Help:    "Time that lookups took, the wait for a turn included.",
+			Help:    "Time that lookups took, including the wait for a turn.",
 			Buckets: []float64{0.1e-3, 0.25e-3, 0.5e-3, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 5},
 		}),
 		refusedLookups: prometheus.NewCounter(prometheus.CounterOpts{
@@ -75,7 +75,7 @@ func newMetrics(version string) *metrics {
 		}),
 		configurations: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "go_jwt_configurations_total",
-			Help: "Declarative configurations that Kong was seen to load.",
+			Help: "Declarative configurations that Kong has loaded.",
 		}),
 		sources: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "go_jwt_store",

@@ -25,8 +25,8 @@ const (
 
 // What no published key may be.
 var (
-	ErrSymmetric = errors.New("is symmetric: anyone can read it here, so it is not secret")
-	ErrPrivate   = errors.New("is private: anyone can read it here, so it is not secret")
+	ErrSymmetric = errors.New("is a symmetric key, which must not be published")
+	ErrPrivate   = errors.New("is a private key, which must not be published")
 )
 
 // privateMembers are those of private keys (RFC 7518 sections 6.2.2, 6.3.2 and
