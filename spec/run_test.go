@@ -142,6 +142,19 @@ func TestOwnConfiguration(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a mistake", func(t *testing.T) {
+		t.Parallel()
+		config, _, route, _ := ownConfiguration(upstream(t), public)
+		route["plugins"] = jwt(object{"leeway": 999})
+		_, err := tryGateway(t, config, "-strict=false", "-demo")
+		if err == nil {
+			t.Fatal("it was taken")
+		}
+		told := regexp.MustCompile(`To see the lines at fault: (\S+) check (\S+kong\.json)\n`).FindStringSubmatch(err.Error())
+		if told == nil || told[1] != setup.plugin {
+			t.Errorf("nothing about check: %v", err)
+		}
+	})
 	t.Run("make", func(t *testing.T) {
 		t.Parallel()
 		for target, want := range map[string]string{"run": "-config \"my.yml\" ", "lambda": "cp \"my.yml\" "} {

@@ -232,7 +232,10 @@ func (n *node) load(ctx context.Context) error {
 		return err
 	}
 	rows, err := n.loader.Load(text)
-	if err != nil {
+	switch {
+	case err != nil && n.options.demo:
+		return fmt.Errorf("%s: %w\nTo see the lines at fault: %s check %[1]s", n.options.config, err, n.command.Binary)
+	case err != nil:
 		return fmt.Errorf("%s: %w", n.options.config, err)
 	}
 	return n.start(ctx, rows)
