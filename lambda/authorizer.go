@@ -42,6 +42,7 @@ const (
 // process is frozen.
 func newAuthorizer(s *settings, config map[string]any, from *secrets, log *slog.Logger) *authorizer {
 	const entries = 10_000
+	const ttl = time.Hour // without a Source nothing gets old, and each time-out would wake the process
 	now := func() time.Time { return time.Now().Round(0) }
 	s.keys.Now, s.keys.Log = now, log
 	return &authorizer{
@@ -49,7 +50,7 @@ func newAuthorizer(s *settings, config map[string]any, from *secrets, log *slog.
 		store: plugin.NewStore(plugin.Options{
 			Keys: jwks.New(s.keys), Revocations: revocation.New(revocation.Options{Fetching: s.keys.Fetching(), Idle: true}),
 			Encode: encodeGrant, Now: now, Log: log,
-			CredentialTTL: time.Hour, UnknownTTL: time.Second, LookupTimeout: s.keys.Timeout + time.Second,
+			CredentialTTL: ttl, UnknownTTL: ttl, LookupTimeout: s.keys.Timeout + time.Second,
 			CredentialEntries: entries, UnknownEntries: entries, DecisionEntries: entries, DecisionBytes: 16 << 20,
 		}),
 	}
