@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,8 +10,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -204,6 +207,26 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
+func TestLongestToken(t *testing.T) {
+	g := newGateway(t)
+	v := g.verifier(t, nil)
+	const most = 32 << 10
+	padding := (most - len(g.token(t, nil, map[string]any{"p": ""}))) * 3 / 4
+	for ; ; padding++ {
+		token := g.token(t, nil, map[string]any{"p": strings.Repeat("x", padding)})
+		_, err := v.Verify(t.Context(), token)
+		if len(token) > most {
+			if !errors.Is(err, verify.ErrInvalid) {
+				t.Errorf("%d bytes: %v", len(token), err)
+			}
+			return
+		}
+		if err != nil {
+			t.Errorf("%d bytes: %v", len(token), err)
+		}
+	}
+}
+
 // Clocks that are 30 seconds apart do no harm.
 func TestClocks(t *testing.T) {
 	g := newGateway(t)
@@ -271,6 +294,70 @@ func TestKeysInHand(t *testing.T) {
 	}
 }
 
+// Which RSA keys are used, and how many keys there may be.
+func TestKeySets(t *testing.T) {
+	rsaKey := func(bits uint, e int64) string {
+		n := new(big.Int).Lsh(big.NewInt(1), bits-1)
+		return fmt.Sprintf(`{"kty":"RSA","kid":"k","n":%q,"e":%q}`, b64(n.SetBit(n, 0, 1).Bytes()), b64(big.NewInt(e).Bytes()))
+	}
+	const good, unusable = "", "verify: the JWK Set has no key that can be used"
+	one := rsaKey(2048, 65537)
+	for name, tt := range map[string]struct{ keys, want string }{
+		"RSA":                {one, good},
+		"short RSA":          {rsaKey(2047, 65537), unusable},
+		"longest RSA":        {rsaKey(8192, 65537), good},
+		"long RSA":           {rsaKey(8193, 65537), unusable},
+		"exponent 1":         {rsaKey(2048, 1), unusable},
+		"exponent 3":         {rsaKey(2048, 3), good},
+		"even exponent":      {rsaKey(2048, 4), unusable},
+		"largest exponent":   {rsaKey(2048, 1<<31-1), good},
+		"too large exponent": {rsaKey(2048, 1<<31+1), unusable},
+		"other kind":         {strings.Replace(one, "RSA", "DH", 1), unusable},
+		"without kid":        {strings.Replace(one, `"k"`, `""`, 1), unusable},
+		"as many as may be":  {strings.Repeat(one+",", 99) + one, good},
+		"one too many":       {strings.Repeat(one+",", 100) + one, "verify: the JWK Set has more than 100 keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := verify.New(verify.Options{Issuer: "https://gw", Audience: "orders", Keys: []byte(`{"keys":[` + tt.keys + `]}`)})
+			if err == nil && tt.want != good || err != nil && err.Error() != tt.want {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// A key set of as many bytes as are allowed is taken, one more is not.
+func TestKeySetIsBounded(t *testing.T) {
+	g := newGateway(t)
+	for more, want := range map[int]bool{0: true, 1: false} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			g.mu.Lock()
+			set := g.set()
+			g.mu.Unlock()
+			_, _ = w.Write(append(set, bytes.Repeat([]byte(" "), 256<<10+more-len(set))...))
+		}))
+		t.Cleanup(s.Close)
+		v := g.verifier(t, func(o *verify.Options) { o.KeysURL = s.URL })
+		if _, err := v.Verify(t.Context(), g.token(t, nil, nil)); (err == nil) != want {
+			t.Errorf("%d bytes more than are allowed: %v", more, err)
+		}
+	}
+}
+
+// A failure is logged where the service says, or else as slog does.
+func TestLog(t *testing.T) {
+	g := newGateway(t)
+	g.change(func() { g.down = true })
+	var log strings.Builder
+	v := g.verifier(t, func(o *verify.Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) })
+	if _, err := v.Verify(t.Context(), g.token(t, nil, nil)); err == nil || !strings.Contains(log.String(), "the gateway's keys cannot be fetched") {
+		t.Errorf("%v; log: %s", err, log.String())
+	}
+	if _, err := g.verifier(t, func(o *verify.Options) { o.Log = nil }).Verify(t.Context(), g.token(t, nil, nil)); err == nil {
+		t.Error("no error")
+	}
+}
+
 // count is how often the keys were fetched.
 func (g *gateway) count() int {
 	g.mu.Lock()
@@ -327,11 +414,11 @@ func TestStaleKeys(t *testing.T) {
 	}
 	g.sign(t, "k2", true)
 	g.pass(-11 * time.Second)
-	if _, err := v.Verify(t.Context(), now()); err == nil {
-		t.Error("unknown key")
+	if _, err := v.Verify(t.Context(), now()); err == nil || errors.Is(err, verify.ErrInvalid) {
+		t.Errorf("a key that may have been published since: %v", err)
 	}
 	g.change(func() { g.kid = "k1"; g.signing = g.keys["k1"] })
-	g.pass(time.Minute)
+	g.pass(12 * time.Second) // to 24 hours
 	if _, err := v.Verify(t.Context(), now()); err == nil || errors.Is(err, verify.ErrInvalid) {
 		t.Errorf("after a day: %v", err)
 	}

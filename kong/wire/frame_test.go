@@ -44,6 +44,7 @@ func TestFrames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for way, r := range map[string]io.Reader{
 				"at once": strings.NewReader(tt.in), "bytewise": iotest.OneByteReader(strings.NewReader(tt.in)),
+				"with the end": iotest.DataErrReader(strings.NewReader(tt.in)),
 			} {
 				frames, err := readAll(r)
 				if len(frames) != tt.want || !errors.Is(err, tt.err) {
@@ -69,6 +70,62 @@ func TestFramesAreNotOverwritten(t *testing.T) {
 	for i := range want {
 		if string(frames[i]) != want[i] {
 			t.Fatalf("frame %d is not what was sent", i)
+		}
+	}
+}
+
+// A long frame that comes in small pieces, none of which is waited for longer than it
+// takes to come.
+func TestLongFrameInPieces(t *testing.T) {
+	const length = 100_000
+	frame := append(binary.LittleEndian.AppendUint32(nil, length), strings.Repeat("x", length)...)
+	const piece = 100
+	in := wire.Reader{R: pieces{bytes.NewReader(append(frame, frame...)), piece}}
+	for range 2 {
+		for fills := 0; ; fills++ {
+			if has, err := in.Has(1); err != nil {
+				t.Fatal(err)
+			} else if has {
+				break
+			}
+			if fills > len(frame)/piece+1 {
+				t.Fatalf("%d pieces were read", fills)
+			}
+			if err := in.Fill(1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := in.Next(); err != nil || string(got) != string(frame[4:]) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+// pieces reads so many bytes at once.
+type pieces struct {
+	io.Reader
+	n int
+}
+
+func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(p.n, len(b))]) }
+
+// The length of a frame may be the last that the buffer has room for, but for a byte.
+func TestLengthAtTheEndOfTheBuffer(t *testing.T) {
+	for most := 8<<10 - 8; most <= 8<<10; most++ {
+		first := make([]byte, most)
+		binary.LittleEndian.PutUint32(first, uint32(most-4))
+		in := wire.Reader{R: bytes.NewReader(append(first, "\x01\x00\x00\x00a"...))}
+		if err := in.Fill(1); err != nil {
+			t.Fatal(err)
+		}
+		want := most+5 <= 8<<10
+		if has, err := in.Has(2); has != want || err != nil {
+			t.Errorf("after a frame of %d bytes: has two %t, %v; want %t", most, has, err, want)
+		}
+		for range 2 {
+			if _, err := in.Next(); err != nil {
+				t.Errorf("after a frame of %d bytes: %v", most, err)
+			}
 		}
 	}
 }
