@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -207,6 +208,82 @@ func TestAnswerIsBounded(t *testing.T) {
 		text, _, err := get(t, fetch.Options{RootCAs: pool, MaxBytes: most}, fetch.Document{Address: s.URL})
 		if (err == nil) != (want == "") || err != nil && !strings.HasSuffix(err.Error(), want) || len(text) > most {
 			t.Errorf("%d bytes: %d read, %v", size, len(text), err)
+		}
+	}
+}
+
+// The bound holds for whoever reads piece by piece, too, and the end that comes after the
+// last byte that is allowed is no error.
+func TestAnswerIsBoundedForEachRead(t *testing.T) {
+	const most = 1000
+	s, pool := server(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", most))
+		_ = http.NewResponseController(w).Flush() // so that the end comes by itself
+	})
+	for _, size := range []int{1, 999, 1000, 1001, 1002} {
+		c := fetch.New(fetch.Options{RootCAs: pool, MaxBytes: most, Timeout: 5 * time.Second})
+		read := 0
+		_, err := c.Get(t.Context(), fetch.Document{Address: s.URL}, func(r io.Reader, _ http.Header) error {
+			for {
+				n, err := r.Read(make([]byte, size))
+				if read += n; errors.Is(err, io.EOF) {
+					return nil
+				} else if err != nil {
+					return err
+				}
+			}
+		})
+		c.CloseIdleConnections()
+		if read != most || err != nil {
+			t.Errorf("%d bytes at once: %d read, %v", size, read, err)
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for address, want := range map[string]struct{ strict, allowed bool }{
+		"https://a.example/keys":      {true, true},
+		"http://a.example/keys":       {false, true},
+		"http://127.0.0.1:8080/keys":  {true, true},
+		"http://[::1]/keys":           {true, true},
+		"http://LocalHost/keys":       {true, true},
+		"http://127.0.0.1.a.example/": {false, true},
+		"ftp://a.example/keys":        {false, false},
+		"ftp://localhost/keys":        {false, false},
+		"file:///keys":                {false, false},
+		"https://user@a.example/":     {false, false},
+		"https:///keys":               {false, false},
+		"https://a.example/%zz":       {false, false},
+	} {
+		for allowHTTP, want := range map[bool]bool{false: want.strict, true: want.allowed} {
+			o := fetch.Options{AllowHTTP: allowHTTP}
+			if _, err := o.Check(address); (err == nil) != want {
+				t.Errorf("%s, http allowed %t: %v", address, allowHTTP, err)
+			}
+		}
+	}
+}
+
+// Few redirects are followed, and none that gives up TLS, even to this host.
+func TestRedirects(t *testing.T) {
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "document") }))
+	t.Cleanup(plain.Close)
+	s, pool := server(t, func(w http.ResponseWriter, r *http.Request) {
+		switch n := len(r.URL.Path) - 1; {
+		case r.URL.Path == "/plain":
+			http.Redirect(w, r, plain.URL, http.StatusFound)
+		case n > 0: // so many times
+			http.Redirect(w, r, "/"+strings.Repeat("x", n-1), http.StatusFound)
+		default:
+			_, _ = io.WriteString(w, "document")
+		}
+	})
+	for path, want := range map[string]string{
+		"/": "", "/xxx": "", "/xxxx": "more than 3 redirects", "/plain": "redirect from https to another scheme",
+	} {
+		text, _, err := get(t, fetch.Options{RootCAs: pool, AllowHTTP: true}, fetch.Document{Address: s.URL + path})
+		if want == "" && (err != nil || text != "document") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %q, %v; want %q", path, text, err, want)
 		}
 	}
 }
