@@ -76,14 +76,14 @@ func TestAlgorithms(t *testing.T) {
 
 func TestUnfitKeys(t *testing.T) {
 	ec, ed, rs := p256(t, "k"), edKey(t, "k"), rsaKey(t, "k")
-	const private, unreadable, unsupported = "is private", "cannot be read", "not supported"
+	const private, unreadable, unsupported = "is a private key", "cannot be read", "not supported"
 	for name, tt := range map[string]struct {
 		key  jwk
 		want string
 	}{
-		"oct":                       {jwk{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}, "is symmetric"},
-		"oct without its value":     {jwk{"kty": "oct", "kid": "k"}, "is symmetric"},
-		"oct for HS256":             {jwk{"kty": "oct", "kid": "k", "k": "c2VjcmV0", "alg": "HS256", "use": "sig"}, "is symmetric"},
+		"oct":                       {jwk{"kty": "oct", "kid": "k", "k": "c2VjcmV0"}, "is a symmetric key"},
+		"oct without its value":     {jwk{"kty": "oct", "kid": "k"}, "is a symmetric key"},
+		"oct for HS256":             {jwk{"kty": "oct", "kid": "k", "k": "c2VjcmV0", "alg": "HS256", "use": "sig"}, "is a symmetric key"},
 		"EC for HS256":              {ec.with("alg", "HS256"), "alg does not fit"},
 		"EC with k":                 {ec.with("k", "c2VjcmV0"), private},
 		"private EC":                {ec.with("d", "AAAA"), private},
@@ -183,7 +183,7 @@ func TestUnfitKeysAreLogged(t *testing.T) {
 	var other book
 	_, set = p.open(t, jwks.Options{Log: other.log()})
 	one(t, set, "good")
-	becomes(t, "it is logged", func() bool { return other.lines("is private") == 1 })
+	becomes(t, "it is logged", func() bool { return other.lines("is a private key") == 1 })
 	if other.lines("level=WARN") != 1 || other.lines("c2VjcmV0") != 0 {
 		t.Errorf("logged %s", other.String())
 	}
