@@ -140,6 +140,43 @@ func TestDPoP(t *testing.T) {
 	})
 }
 
+// TestDPoPBehindAProxy: htu is the URL that the client has called, as a proxy tells it that
+// Kong trusts.
+func TestDPoPBehindAProxy(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	routes := map[string][]any{"/honour": jwt(object{"dpop": "honour"})}
+	trusting := withRoutes(t, routes, nil, "-trusted-ips=127.0.0.0/8")
+	wary := withRoutes(t, routes, nil, "-trusted-ips=10.0.0.0/8")
+	c := newDPoPClient(t)
+	const refused = `401 {"message":"Invalid DPoP proof; htu is not the request's URI"}`
+	https, host := [2]string{"X-Forwarded-Proto", "HTTPS"}, [2]string{"X-Forwarded-Host", "API.example.com"}
+	port := func(p string) [2]string { return [2]string{"X-Forwarded-Port", p} }
+	for name, tt := range map[string]struct {
+		g    *gateway
+		htu  string
+		told [][2]string
+		want string
+	}{
+		"scheme":              {trusting, "https://" + trusting.proxy + "/honour", [][2]string{https}, alice},
+		"scheme, kept":        {trusting, "http://" + trusting.proxy + "/honour", [][2]string{https}, refused},
+		"host and port":       {trusting, "https://api.example.com:8443/honour", [][2]string{https, host, port("8443")}, alice},
+		"the scheme's port":   {trusting, "https://api.example.com/honour", [][2]string{https, host, port("443")}, alice},
+		"port in the host":    {trusting, "https://api.example.com:444/honour", [][2]string{https, {"X-Forwarded-Host", "u@api.example.com:444"}}, alice},
+		"no port":             {trusting, "https://api.example.com:0/honour", [][2]string{https, host, port("0")}, refused},
+		"port not told":       {trusting, "https://api.example.com/honour", [][2]string{https, host}, refused},
+		"another host":        {trusting, "https://other.example.com/honour", [][2]string{https, host, port("443")}, refused},
+		"by nobody trusted":   {wary, "https://api.example.com/honour", [][2]string{https, host, port("443")}, refused},
+		"not told by anybody": {wary, "http://" + wary.proxy + "/honour", [][2]string{https, host, port("443")}, alice},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := identityOf(tt.g.send(t, "GET", "/honour", append(tt.told, c.sent(c.proof(t, "GET", tt.htu, nil, nil))...)...)); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 // Of one proof that is sent by many at once, to several workers, one is used.
 func TestDPoPReplayedAtOnce(t *testing.T) {
 	needsGateway(t)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -40,6 +41,7 @@ type options struct {
 	nginxVersion                 nginx.Version
 	pluginArgs, failCalls        list
 	includeArgs, priorities      list
+	trusted                      []netip.Prefix
 	workers                      int
 	demo, strict                 bool
 }
@@ -58,6 +60,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.proxy, "proxy", "127.0.0.1:8000", "proxy address")
 	flags.StringVar(&o.proxyTLS, "proxy-tls", "", "proxy address for TLS, with a new certificate at each start; empty: no TLS")
 	flags.StringVar(&o.verifyClient, "ssl-verify-client", "off", "off, or optional_no_ca: ask TLS clients for a certificate, as with nginx_proxy_ssl_verify_client")
+	trusted := flags.String("trusted-ips", "", "addresses and CIDR blocks whose X-Forwarded-… count, separated by commas, as in trusted_ips")
 	flags.StringVar(&o.admin, "admin", "127.0.0.1:8001", "Admin API address; off: none, as with admin_listen = off")
 	flags.StringVar(&o.control, "control", "127.0.0.1:0", "address where specs read counters, and set faults and configurations")
 	flags.StringVar(&o.database, "database", "off", "off, or postgres: start with the configuration in a database, which the Admin API can change")
@@ -81,6 +84,9 @@ func parse(args []string) (options, error) {
 	var err error
 	if o.nginxVersion, err = nginx.ParseVersion(*version); err != nil {
 		return o, fmt.Errorf("-nginx-version: %w", err)
+	}
+	if o.trusted, err = proxy.ParseTrusted(*trusted); err != nil {
+		return o, fmt.Errorf("-trusted-ips: %w", err)
 	}
 	switch {
 	case o.config == "" || o.plugin == "" || o.workers < 1:
@@ -315,8 +321,8 @@ func (n *node) start(ctx context.Context, rows *config.Store) error {
 	}
 	n.gateway = proxy.New(n.options.workers, n.info.SocketPath, &proxy.Gateway{
 		Plugin: n.info.Plugins[0].Name, Nginx: n.options.nginxVersion, Log: n.log, AccessLog: n.accessLog,
-		FailCalls: n.options.failCalls,
-		NodeID:    config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
+		FailCalls: n.options.failCalls, Trusted: n.options.trusted,
+		NodeID: config.UUID("node", n.options.prefix), Pid: os.Getpid(), Stats: &n.stats,
 		Transport: &http.Transport{MaxIdleConns: 512, MaxIdleConnsPerHost: 512, DisableCompression: true, IdleConnTimeout: time.Minute},
 	})
 	n.gateway.Include.Store(include)

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strconv"
 	"sync"
@@ -39,6 +40,8 @@ type Gateway struct {
 	AccessLog io.Writer
 	// FailCalls are the PDK methods that fail.
 	FailCalls []string
+	// Trusted are the proxies whose X-Forwarded headers count.
+	Trusted   []netip.Prefix
 	NodeID    string
 	Pid       int
 	Transport *http.Transport

@@ -233,20 +233,26 @@ func (p pdk) nginx(method string, args []byte) ([]byte, error) {
 	case "kong.node.get_id":
 		return text(p.gateway.NodeID)
 	case "kong.ip.is_trusted":
-		return wire.Bool(false), nil
+		ip, err := wire.DecodeString(args)
+		return wire.Bool(p.gateway.trusts(ip)), err
 	}
 	return nil, unknown(method)
 }
 
 func (p pdk) request(method string, args []byte) ([]byte, error) { //nolint:cyclop // one case a method
 	switch method {
-	case "kong.request.get_scheme", "kong.request.get_forwarded_scheme":
+	case "kong.request.get_scheme":
 		return text(p.req.Scheme())
-	case "kong.request.get_host", "kong.request.get_forwarded_host":
+	case "kong.request.get_host":
 		return text(p.requestHost())
-	case "kong.request.get_port", "kong.request.get_forwarded_port":
-		_, port, _ := net.SplitHostPort(p.req.LocalAddr)
-		return number(port)
+	case "kong.request.get_port":
+		return wire.Int(p.port()), nil
+	case "kong.request.get_forwarded_scheme":
+		return text(p.forwardedScheme())
+	case "kong.request.get_forwarded_host":
+		return text(p.forwardedHost())
+	case "kong.request.get_forwarded_port":
+		return wire.Int(p.forwardedPort()), nil
 	case "kong.request.get_http_version":
 		if p.req.Proto == "HTTP/1.0" {
 			return wire.Number(1), nil
