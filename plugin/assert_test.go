@@ -306,3 +306,19 @@ func TestReplies(t *testing.T) {
 		})
 	}
 }
+
+// The metadata of a resource are at its path, below and beside it (RFC 9728 section 3.1).
+func TestMetadataPaths(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(t, `{"resource_metadata":{"resource":"https://api.example/a","authorization_servers":["https://idp.example"]}}`)
+	const path = "/.well-known/oauth-protected-resource"
+	for target, want := range map[string]bool{
+		path: true, path + "/": true, path + "/a": true, path + "/a/b?c": true, "/a" + path: true,
+		path + "x": false, path + "x/a": false, "/a" + path + "/a": false, "/a": false, "/": false,
+	} {
+		o, _ := e.DecideNow(&plugin.Request{Method: []byte("GET"), Target: []byte(target)})
+		if got := o.Reply != nil && o.Reply.Status == 200; got != want {
+			t.Errorf("%s: answered %t, want %t", target, got, want)
+		}
+	}
+}

@@ -238,6 +238,40 @@ func within(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// Whatever changes of a consumer, what was decided before is decided again.
+func TestChangeOfAConsumerIsSeen(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*plugin.Consumer)
+		want   string
+	}{
+		"nothing":   {func(*plugin.Consumer) {}, cached},
+		"id":        {func(c *plugin.Consumer) { c.ID = "id-2" }, "accepted id-2 alice key"},
+		"username":  {func(c *plugin.Consumer) { c.Username = "bob" }, "accepted id-1 bob key"},
+		"custom id": {func(c *plugin.Consumer) { c.CustomID = "a-2" }, accepted},
+		"tags":      {func(c *plugin.Consumer) { c.Tags = []string{"u"} }, accepted},
+		"all": {func(c *plugin.Consumer) {
+			*c = plugin.Consumer{ID: "id-2", Username: "bob", CustomID: "a-2", Tags: []string{"u"}}
+		}, "accepted id-2 bob key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.lookUpIn(t, node{w}, nil)
+			e := w.engine(t, `{}`)
+			first, second := w.token(`{"iss":"key","n":1}`), w.token(`{"iss":"key","n":2}`)
+			expect(t, w.decide(t, e, first), accepted)
+			expect(t, w.decide(t, e, second), accepted)
+			w.change(func() {
+				c := *w.consumers["id-1"]
+				tt.change(&c)
+				w.consumers["id-1"] = &c
+			})
+			w.pass(ttl)
+			w.decide(t, e, first) // looks it up again
+			expect(t, w.decide(t, e, second), tt.want)
+		})
+	}
+}
+
 // A credential that had to be forgotten for others is known to no change, so no
 // decision may rest on it any more.
 func TestForgottenCredentialHasNoDecisions(t *testing.T) {

@@ -91,16 +91,21 @@ func TestSizeOfAssertedDecision(t *testing.T) {
 	}
 }
 
-func TestDecisionsAreBoundedByNumber(t *testing.T) {
-	w := newWorld(t)
-	store := plugin.NewStore(plugin.Options{
+// remember makes the world's store anew, with room for so many decisions.
+func (w *world) remember(t *testing.T, entries, bytes int) {
+	t.Helper()
+	w.store = plugin.NewStore(plugin.Options{
 		Source: w, Now: w.now, Log: slog.New(slog.DiscardHandler), Keys: w, Revocations: &w.lists,
 		Encode:        func(g *plugin.Grant) plugin.Answer { return plugin.Answer{Bytes: []byte(told(g))} },
 		CredentialTTL: ttl, UnknownTTL: ttl, Grace: grace, LookupTimeout: time.Second,
-		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: 32, DecisionBytes: 1 << 20, ProofEntries: 10,
+		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: entries, DecisionBytes: bytes, ProofEntries: 10,
 	})
-	t.Cleanup(store.Close)
-	w.store = store
+	t.Cleanup(w.store.Close)
+}
+
+func TestDecisionsAreBoundedByNumber(t *testing.T) {
+	w := newWorld(t)
+	w.remember(t, 32, 1<<20)
 	e := w.engine(t, `{}`)
 	token := func(i int) string { return w.token(fmt.Sprintf(`{"iss":"key","n":%d}`, i)) }
 	const n = 500
@@ -119,9 +124,10 @@ func TestDecisionsAreBoundedByNumber(t *testing.T) {
 	expect(t, w.decide(t, e, token(n-1)), cached)
 }
 
-// A token that would take much room is verified each time.
+// A token that would take much room is verified each time, however much room there is.
 func TestLargeDecisionsAreNotRemembered(t *testing.T) {
 	w := newWorld(t)
+	w.remember(t, 1600, 1<<24)
 	e := w.engine(t, `{"claims_to_headers":[{"header":"X","claim":["p"]}]}`)
 	for length, want := range map[int]plugin.Kind{30_000: plugin.Remembered, 33_000: plugin.Accepted} {
 		token := w.token(fmt.Sprintf(`{"iss":"key","p":"%s"}`, strings.Repeat("p", length)))

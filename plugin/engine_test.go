@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -209,6 +210,59 @@ func TestSourceFails(t *testing.T) {
 	}
 }
 
+// A known credential whose lookup has failed is good for longer than until the next
+// try, so that no request waits for that one.
+func TestNobodyWaitsWhileTheSourceFails(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(t, `{}`)
+	token := w.token(`{"iss":"key"}`)
+	expect(t, w.decide(t, e, token), accepted)
+	w.change(func() { w.down = true })
+	w.pass(ttl)
+	expect(t, w.decide(t, e, token), accepted)
+	w.pass(3 * time.Second)
+	out, decided := e.DecideNow(requestWith(token))
+	if !decided {
+		t.Fatal("had to wait")
+	}
+	expect(t, out, cached)
+}
+
+// A lookup is given less time than a request waits, so that it can still be answered
+// with what was known.
+func TestTimeOfALookup(t *testing.T) {
+	w := newWorld(t)
+	var left []time.Duration
+	w.lookUpIn(t, source(func(ctx context.Context, key string) (*plugin.Credential, error) {
+		deadline, _ := ctx.Deadline()
+		left = append(left, time.Until(deadline))
+		return w.Credential(ctx, key)
+	}), nil)
+	expect(t, w.decide(t, w.engine(t, `{}`), w.token(`{"iss":"key"}`)), accepted)
+	if len(left) != 1 || left[0] <= 0 || left[0] > time.Second*7/8 {
+		t.Errorf("a lookup has %v", left)
+	}
+}
+
+type source func(ctx context.Context, key string) (*plugin.Credential, error)
+
+// Credential implements plugin.CredentialSource.
+func (s source) Credential(ctx context.Context, key string) (*plugin.Credential, error) {
+	return s(ctx, key)
+}
+
+// Nothing is taken out of a request unless that is asked for.
+func TestHiddenOnlyWhenAskedFor(t *testing.T) {
+	for config, want := range map[string]bool{`{}`: false, `{"hide_credentials":true}`: true} {
+		w := newWorld(t)
+		out := w.decide(t, w.engine(t, config), w.token(`{"iss":"key"}`))
+		expect(t, out, accepted)
+		if got := out.Hidden != nil; got != want {
+			t.Errorf("%s: hidden %+v", config, out.Hidden)
+		}
+	}
+}
+
 func TestAnonymous(t *testing.T) {
 	bad := sign(`{"alg":"HS256"}`, `{"iss":"key"}`, "not the secret")
 	for name, tt := range map[string]struct{ config, token, want string }{
@@ -252,6 +306,7 @@ func TestOtherPluginHasAuthenticated(t *testing.T) {
 			`{"anonymous":"guest","guard_headers":false}`, "GET", "close, X-Consumer-ID", "aside",
 		},
 		"Connection, other header": {`{"anonymous":"guest"}`, "GET", "close, X-Consumer-IDs", "aside"},
+		"Connection, as long":      {`{"anonymous":"guest"}`, "GET", "close, X-Consumer-IX", "aside"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -357,8 +412,9 @@ func TestDisguised(t *testing.T) {
 		"x-user":                  true, // of a header that is configured with underscores
 		"x_user":                  false,
 		"a_z":                     true, // each end of the alphabet
+		"x~y":                     false,
 	} {
-		if got := plugin.Disguised(name, append(plugin.IdentityHeaders(), "X_User", "A-Z")); got != want {
+		if got := plugin.Disguised(name, append(plugin.IdentityHeaders(), "X_User", "A-Z", "X^Y")); got != want {
 			t.Errorf("Disguised(%q) = %v", name, got)
 		}
 	}

@@ -219,3 +219,34 @@ func TestWeakRSAKeys(t *testing.T) {
 		}
 	}
 }
+
+// A key is one of Ed448 by its algorithm and its length, with nothing behind it (RFC 8410).
+func TestEd448Keys(t *testing.T) {
+	x448, ofEd448 := asn1.ObjectIdentifier{1, 3, 101, 111}, asn1.ObjectIdentifier{1, 3, 101, 113}
+	for name, tt := range map[string]struct {
+		algorithm    asn1.ObjectIdentifier
+		length, more int
+		want         bool
+	}{
+		"Ed448":         {ofEd448, 57, 0, true},
+		"short":         {ofEd448, 56, 0, false},
+		"long":          {ofEd448, 58, 0, false},
+		"another kind":  {x448, 57, 0, false},
+		"bytes more":    {ofEd448, 57, 1, false},
+		"another, more": {x448, 57, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			der, err := asn1.Marshal(struct {
+				Algorithm struct{ ID asn1.ObjectIdentifier }
+				Key       asn1.BitString
+			}{struct{ ID asn1.ObjectIdentifier }{tt.algorithm}, asn1.BitString{Bytes: make([]byte, tt.length), BitLength: 8 * tt.length}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			key, err := plugin.ParsePublicKey(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: append(der, make([]byte, tt.more)...)}))
+			if _, ok := key.(ed448.PublicKey); ok != tt.want || (err == nil) != tt.want {
+				t.Errorf("got a %T, %v", key, err)
+			}
+		})
+	}
+}

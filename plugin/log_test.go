@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,11 +134,26 @@ func TestLogClaims(t *testing.T) {
 		`"a":null,"b":"no object"`:                    ``,
 		`"a":{"x":[1]},"b":{"c":[]}`:                  ` a={"x":[1]} b.c=[]`,
 		`"a":"` + long + `","b":{"c":["y"]}`:          ` a=` + long[:2048] + `… b.c=["…"]`,
+		`"a":"` + long[:2048] + `","b":{"c":"y"}`:     ` a=` + long[:2048] + ` b.c=…`,
 		`"a":"x` + long + `","b":{"c":"y"}`:           ` a=x` + long[:2046] + `… b.c=…`,
 		`"a":[` + strings.Repeat(`"",`, 4000) + `""]`: ` a=[` + strings.Repeat(`"" `, 2047) + `""]`,
 	} {
 		w := newWorld(t)
 		e := w.engine(t, `{"log_serialize":true,"log_claims":[["a"],["b","c"]]}`)
 		expect(t, w.decide(t, e, w.token(`{"iss":"key",`+claims+`}`)), accepted+` accepted consumer=id-1 credential=key`+want)
+	}
+}
+
+// A line of the log says what the reason means.
+func TestReasonIsExplained(t *testing.T) {
+	for _, r := range append(plugin.Reasons(), plugin.ReasonMeaning{Reason: "of another time"}) {
+		o := plugin.Outcome{Refusal: &plugin.Refusal{Reason: r.Reason}}
+		want := []any{"reason", r.Reason}
+		if r.Meaning != "" {
+			want = append(want, "why", r.Meaning)
+		}
+		if got := o.Told(); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
 	}
 }

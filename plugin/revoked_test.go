@@ -14,9 +14,10 @@ import (
 // revocationList revokes the token with that jti, in the world's generation of
 // it; "": it is not known what is revoked.
 type revocationList struct {
-	id         atomic.Pointer[string]
-	generation atomic.Uint64
-	closed     atomic.Int32
+	onGeneration func() // called while it is not known
+	id           atomic.Pointer[string]
+	generation   atomic.Uint64
+	closed       atomic.Int32
 }
 
 func (l *revocationList) revoke(id string) {
@@ -42,6 +43,9 @@ func (l *revocationList) Revoked(_ context.Context, t *plugin.TokenName) (bool, 
 // Generation implements plugin.RevocationList.
 func (l *revocationList) Generation() uint64 {
 	if *l.id.Load() == "" {
+		if l.onGeneration != nil {
+			l.onGeneration()
+		}
 		return 0
 	}
 	return l.generation.Load()
@@ -92,6 +96,20 @@ func TestUnknownRevocationsMustBeWaitedFor(t *testing.T) {
 	if _, decided := e.DecideNow(r); decided {
 		t.Error("decided without knowing what is revoked")
 	}
+}
+
+// What was decided while it could not be known what is revoked is not remembered for a
+// time when that is so again.
+func TestDecisionOfAnUnknownGeneration(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(t, revocationsConfig)
+	token := w.token(`{"iss":"key","jti":"1"}`)
+	w.lists.revoke("")
+	w.lists.onGeneration = func() { w.lists.revoke("2") } // it comes when it has just been asked about
+	expect(t, w.decide(t, e, token), accepted)
+	w.lists.onGeneration = nil
+	w.lists.revoke("")
+	expect(t, w.decide(t, e, token), message(503, "Revoked tokens cannot be told at the moment"))
 }
 
 // A configuration is refused that asks for what the store has nobody to ask for.

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ func TestTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 		dones = append(dones, done)
+	}
+	if most := max(1, runtime.GOMAXPROCS(0)-1); n != most {
+		t.Errorf("%d turns, want %d: a processor is left for what is quick", n, most)
 	}
 	if _, err := take(t.Context(), time.Millisecond); err == nil {
 		t.Errorf("more than %d turns at once", n)
