@@ -5,15 +5,12 @@ import (
 	"slices"
 )
 
-// checkAssertion checks upstream_assertion and publish_keys.
+// checkAssertion checks upstream_assertion.
 func (c *Config) checkAssertion() (errs []error) {
 	const path = "config.upstream_assertion"
 	a := c.UpstreamAssertion
 	if a == nil {
-		if c.PublishKeys {
-			errs = append(errs, fault("config.publish_keys", "needs upstream_assertion: its keys are published"))
-		}
-		return errs
+		return nil
 	}
 	if reserved(a.Header) {
 		errs = append(errs, fault(path+".header", "this header is reserved"))

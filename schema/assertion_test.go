@@ -48,7 +48,7 @@ func TestParseNamesWhatIsWrongWithAnAssertion(t *testing.T) {
 		with(`,"claims":[["username","x"]]`):  path + `.claims[1]: "username" is set by the gateway`,
 		with(`,"claims":[[]]`):                path + ".claims[1]: length must be at least 1",
 		with(`,"mint":true`):                  path + `: unknown field "mint"`,
-		`{"publish_keys":true}`:               "config.publish_keys: needs upstream_assertion: its keys are published",
+		`{"publish_keys":true}`:               "config.upstream_assertion.issuer: required field missing (needed with publish_keys)",
 		`{"claims_to_headers":[{"header":"X_Kong_Jwt-Assertion","claim":["sub"]}],"upstream_assertion":{"issuer":"i","audience":"a","keys":["k"]}}`: path + ".header: claims_to_headers has the same header",
 	} {
 		t.Run(config, func(t *testing.T) {

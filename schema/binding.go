@@ -3,7 +3,6 @@ package schema
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 )
 
 // Binding says which tokens are held against what binds them.
@@ -37,33 +36,4 @@ func (c *Config) Proxies() ([]netip.Prefix, error) {
 		prefixes = append(prefixes, prefix.Masked())
 	}
 	return prefixes, nil
-}
-
-// checkBinding checks what binds tokens.
-func (c *Config) checkBinding() (errs []error) {
-	if _, err := c.Proxies(); err != nil {
-		errs = append(errs, err)
-	}
-	together := []struct {
-		name string
-		set  bool
-	}{
-		{"certificate_header_name", c.CertificateHeaderName != ""},
-		{"certificate_header_format", c.CertificateHeaderFormat != ""},
-		{"trusted_proxies", len(c.TrustedProxies) > 0},
-	}
-	var set, missing []string
-	for _, f := range together {
-		if f.set {
-			set = append(set, f.name)
-		} else {
-			missing = append(missing, f.name)
-		}
-	}
-	if len(set) > 0 {
-		for _, name := range missing {
-			errs = append(errs, fault("config."+name, "required field missing (needed with %s)", strings.Join(set, " and ")))
-		}
-	}
-	return errs
 }

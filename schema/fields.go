@@ -90,7 +90,10 @@ func Fields() []Field {
 		{
 			Name: "credentials", Group: "credentials", Type: Array,
 			Description: "Credentials kept here instead of in jwt_secrets. The plugin looks here first. Up to four credentials of one consumer may have the same key, such as an old and a new secret during rotation; they are tried in order.",
-			Elements: &Field{Type: Record, Fields: []Field{
+			Elements: &Field{Type: Record, Rules: []Rule{
+				conditional{"algorithm", matches("^HS"), "secret", isGiven()},
+				conditional{"algorithm", matchesNot("^HS"), "public_key", isGiven()},
+			}, Fields: []Field{
 				{
 					Name: "key", Type: String, Required: true,
 					Description: "Key of the credential. A token selects it by this value in the claim that key_claim_name names.",
@@ -253,7 +256,7 @@ func Fields() []Field {
 		{
 			Name: "revoked", Group: "revocation", Type: Array,
 			Description: "Revoked tokens, listed here. An entry revokes the tokens that match all of its fields.",
-			Elements: &Field{Type: Record, Fields: []Field{
+			Elements: &Field{Type: Record, Rules: []Rule{atLeastOne{"jti", "iss", "sub", "issued_before"}}, Fields: []Field{
 				{Name: "jti", Type: String, Description: "Value of the jti claim."},
 				{Name: "iss", Type: String, Description: "Value of the iss claim."},
 				{Name: "sub", Type: String, Description: "Value of the sub claim."},
@@ -429,9 +432,4 @@ func Fields() []Field {
 			Description: "Paths of claims that this field contains too, as text, if the token's signature was verified; at most 2048 bytes per request. Requires log_serialize.",
 		},
 	}
-}
-
-// Conditionals are the checks across fields, as in the bundled plugin.
-func Conditionals() []Conditional {
-	return []Conditional{{If: "maximum_expiration", Then: "claims_to_verify", Contains: "exp"}}
 }

@@ -5,15 +5,6 @@ import "errors"
 // Kong returns the plugin's schema in Kong's schema language, ready to be
 // encoded as JSON into the Schema of -dump.
 func Kong() map[string]any {
-	checks := []any{}
-	for _, c := range Conditionals() {
-		checks = append(checks, map[string]any{"conditional": map[string]any{
-			"if_field":   "config." + c.If,
-			"if_match":   map[string]any{"gt": 0},
-			"then_field": "config." + c.Then,
-			"then_match": map[string]any{"contains": c.Contains},
-		}})
-	}
 	return map[string]any{
 		"name": Name,
 		"fields": []any{
@@ -28,7 +19,7 @@ func Kong() map[string]any {
 				"type": "record", "fields": kongFields(Fields()),
 			}},
 		},
-		"entity_checks": checks,
+		"entity_checks": kongRules(Rules(), "config."),
 	}
 }
 
@@ -88,6 +79,9 @@ func (f *Field) kong() map[string]any {
 	}
 	if f.Fields != nil {
 		m["fields"] = kongFields(f.Fields)
+	}
+	if f.Rules != nil {
+		m["entity_checks"] = kongRules(f.Rules, "")
 	}
 	if f.Referenceable {
 		m["referenceable"] = true

@@ -36,7 +36,7 @@ func Check(in map[string]any) (*Config, error) { return parse(in, true) }
 func parse(in map[string]any, strict bool) (*Config, error) {
 	out, errs := checkRecord(Fields(), in, "config", strict)
 	if len(errs) == 0 {
-		errs = append(errs, checkTogether(out)...)
+		errs = checkRules(Rules(), out, "config")
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -140,7 +140,11 @@ func (f *Field) check(v any, path string, strict bool) (any, []error) {
 		if errs := unknown(f.Fields, m, path, strict); !strict && errs != nil {
 			return nil, errs[:1]
 		}
-		return checkRecord(f.Fields, m, path, strict)
+		out, errs := checkRecord(f.Fields, m, path, strict)
+		if len(errs) == 0 {
+			errs = checkRules(f.Rules, out, path)
+		}
+		return out, errs
 	}
 	return refuse("unknown type %q in the table", f.Type)
 }
@@ -192,19 +196,6 @@ func number(v any) (float64, bool) {
 	return 0, false
 }
 
-// checkTogether checks fields against each other. As in Kong, a set that is not
-// there passes.
-func checkTogether(out map[string]any) (errs []error) {
-	for _, c := range Conditionals() {
-		n, _ := number(out[c.If])
-		set, ok := out[c.Then].([]any)
-		if ok && n > 0 && !slices.Contains(set, any(c.Contains)) {
-			errs = append(errs, fault("config."+c.Then, "expected to contain: %s (config.%s is set)", c.Contains, c.If))
-		}
-	}
-	return errs
-}
-
 // maxSameKey is how many credentials may have the same key: each costs a
 // signature to be verified.
 const maxSameKey = 4
@@ -224,21 +215,9 @@ func (c *Config) check() error {
 			errs = append(errs, fault(path, "the same credential is listed twice"))
 		}
 		sameKey[cr.Key] = append(sameKey[cr.Key], cr)
-		symmetric := strings.HasPrefix(cr.Algorithm, "HS")
-		if symmetric && cr.Secret == "" {
-			errs = append(errs, fault(path+".secret", "required field missing (algorithm %s)", cr.Algorithm))
-		}
-		if !symmetric && cr.PublicKey == "" {
-			errs = append(errs, fault(path+".public_key", "required field missing (algorithm %s)", cr.Algorithm))
-		}
 	}
 	errs = append(errs, c.checkIssuers()...)
 	errs = append(errs, c.checkMetadata()...)
-	for i, r := range c.Revoked {
-		if r == (Revoked{}) {
-			errs = append(errs, fault(fmt.Sprintf("config.revoked[%d]", i+1), "must have at least one of jti, iss, sub and issued_before"))
-		}
-	}
 	for i, h := range c.ClaimsToHeaders {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
 		if reserved(h.Header) {
@@ -248,7 +227,10 @@ func (c *Config) check() error {
 			errs = append(errs, fault(path, "another claim goes into the same header"))
 		}
 	}
-	return errors.Join(append(append(errs, c.checkAssertion()...), c.checkBinding()...)...)
+	if _, err := c.Proxies(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, c.checkAssertion()...)...)
 }
 
 func (c *Config) checkIssuers() (errs []error) {

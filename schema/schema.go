@@ -39,6 +39,7 @@ type Field struct {
 	LenMin      int     // least number of elements, or of characters; strings are never empty
 	Elements    *Field  // of a Set or Array
 	Fields      []Field // of a Record
+	Rules       []Rule  // of a Record, across its fields
 	// Referenceable lets the value be a {vault://…} reference, which Kong
 	// resolves before the plugin sees it; Encrypted keeps it encrypted at rest
 	// where Kong's keyring does that.
@@ -51,10 +52,6 @@ type Pattern struct{ Lua, Go string }
 
 // Range is an inclusive range of numbers.
 type Range struct{ Min, Max float64 }
-
-// Conditional is Kong's entity check of that name: when the number If is
-// greater than zero, the set Then must contain Contains.
-type Conditional struct{ If, Then, Contains string }
 
 // Group is a set of options that serve the same end, and have a page of their
 // own: docs/configuration/NAME.md.

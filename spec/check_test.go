@@ -152,7 +152,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 		"RSA key too small":  {credential("        algorithm: RS256\n        public_key: | # HERE\n          " + publicPEM(t, &small.PublicKey) + "\n"), "services[0].plugins[0].config.credentials[0].public_key", "RSA key has 1024 bits"},
 		"wrong curve":        {credential("        algorithm: ES256\n        public_key: | # HERE\n          " + publicPEM(t, &p384.PublicKey) + "\n"), "services[0].plugins[0].config.credentials[0].public_key", "key of type EC P-384 does not fit algorithm ES256"},
 		"private key":        {credential("        algorithm: ES384\n        public_key: | # HERE\n          " + privatePEM + "\n"), "services[0].plugins[0].config.credentials[0].public_key", `PEM block "PRIVATE KEY" is not a public key`},
-		"no secret":          {with("      credentials:\n      - key: one # HERE\n        consumer: alice\n"), "services[0].plugins[0].config.credentials[0].secret", "required field missing (algorithm HS256)"},
+		"no secret":          {with("      credentials:\n      - key: one # HERE\n        consumer: alice\n"), "services[0].plugins[0].config.credentials[0].secret", "required field missing (needed with algorithm HS256)"},
 		"no consumer":        {with("      credentials:\n      - key: one # HERE\n" + secret), "services[0].plugins[0].config.credentials[0].consumer", "required field missing"},
 		"unknown algorithm":  {credential(secret + "        algorithm: none # HERE\n"), "services[0].plugins[0].config.credentials[0].algorithm", "expected one of: HS256"},
 		"secret not base64":  {strings.Replace(mistakenConfig(exp+"      secret_is_base64: true\n      credentials:\n      - key: one\n        consumer: alice\n        secret: \"!!!\" # HERE\n", ""), "secret: "+strong, "secret: "+strong+strong, 1), "services[0].plugins[0].config.credentials[0].secret", "secret is not base64"},
@@ -165,8 +165,8 @@ func TestCheckFindsMistakes(t *testing.T) {
 		"covered credential": {with("      issuers:\n      - issuer: https://idp\n      credentials:\n      - key: https://idp # HERE\n        consumer: alice\n" + secret), "services[0].plugins[0].config.credentials[0].key", "warning: is never used"},
 
 		// jwt_secrets.
-		"no rsa_public_key":     {ends("  - key: two # HERE\n    algorithm: RS256\n"), "consumers[0].jwt_secrets[1].rsa_public_key", "required field missing (algorithm RS256)"},
-		"no key of ES256":       {ends("  - key: two # HERE\n    algorithm: ES256\n"), "consumers[0].jwt_secrets[1].rsa_public_key", "required field missing (algorithm ES256)"},
+		"no rsa_public_key":     {ends("  - key: two # HERE\n    algorithm: RS256\n"), "consumers[0].jwt_secrets[1].rsa_public_key", "required field missing (needed with algorithm RS256)"},
+		"no key of ES256":       {ends("  - key: two # HERE\n    algorithm: ES256\n"), "consumers[0].jwt_secrets[1].rsa_public_key", "required field missing (needed with algorithm ES256)"},
 		"public_key":            {ends("  - key: two\n    secret: " + strong + "\n    public_key: x # HERE\n"), "consumers[0].jwt_secrets[1].public_key", "unknown field; did you mean rsa_public_key?"},
 		"jwt_secrets no PEM":    {ends("  - key: two\n    algorithm: ES256\n    rsa_public_key: abc # HERE\n"), "consumers[0].jwt_secrets[1].rsa_public_key", "not a PEM public key"},
 		"jwt_secrets algorithm": {ends("  - key: two\n    algorithm: hs256 # HERE\n"), "consumers[0].jwt_secrets[1].algorithm", "expected one of: HS256"},

@@ -47,6 +47,33 @@ func TestSchemaRefuses(t *testing.T) {
 				"config":  object{"claims_to_verify": "expected to contain: exp"},
 			},
 		},
+		"publish_keys without an assertion": {
+			config(object{"publish_keys": true}),
+			object{
+				"@entity": []any{"failed conditional validation given value of field 'config.publish_keys'"},
+				"config":  object{"upstream_assertion": object{"issuer": "required field missing"}},
+			},
+		},
+		"trusted_proxies alone": {
+			config(object{"trusted_proxies": []any{"10.0.0.0/8"}}),
+			object{"@entity": []any{"all or none of these fields must be set: 'config.certificate_header_name', 'config.certificate_header_format', 'config.trusted_proxies'"}},
+		},
+		"revoked nothing": {
+			config(object{"revoked": []any{object{}}}),
+			object{"config": object{"revoked": []any{object{"@entity": []any{"at least one of these fields must be non-empty: 'jti', 'iss', 'sub', 'issued_before'"}}}}},
+		},
+		"credentials without a secret": {
+			config(object{"credentials": []any{object{"key": "k", "consumer": "c"}}}),
+			object{"config": object{"credentials": []any{object{
+				"@entity": []any{"failed conditional validation given value of field 'algorithm'"}, "secret": "required field missing",
+			}}}},
+		},
+		"credentials without a public key": {
+			config(object{"credentials": []any{object{"key": "k", "consumer": "c", "algorithm": "ES256", "secret": "s"}}}),
+			object{"config": object{"credentials": []any{object{
+				"@entity": []any{"failed conditional validation given value of field 'algorithm'"}, "public_key": "required field missing",
+			}}}},
+		},
 		"claims_to_verify unknown": {config(object{"claims_to_verify": []any{"iat"}}), object{"config": object{"claims_to_verify": []any{"expected one of: exp, nbf"}}}},
 		"claims_to_verify text":    {config(object{"claims_to_verify": "exp"}), at("claims_to_verify", "expected a set")},
 		"cookie_names numbers":     {config(object{"cookie_names": []any{5}}), object{"config": object{"cookie_names": []any{"expected a string"}}}},

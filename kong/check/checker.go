@@ -203,7 +203,7 @@ func (c *checker) jwtKey(j *declarative.JWTSecret, rules *schema.Config) {
 	case key.IsNull() && field == "secret":
 		c.warn(j.Node, field, "is missing: Kong generates one, which nobody knows")
 	case key.IsNull():
-		c.fault(j.Node, field, "required field missing (algorithm %s)", algorithm)
+		c.fault(j.Node, field, "required field missing (needed with algorithm %s)", algorithm)
 	default:
 		c.key(j.Node, field, rules, &plugin.Credential{
 			Algorithm: algorithm, Secret: j.Field("secret").Text(), PublicKey: j.Field("rsa_public_key").Text(),
