@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"kong-go-jwt/kong/wire"
@@ -179,4 +180,18 @@ func Reading(config string) (variable, headers func(answer []byte) bool, err err
 		return ok
 	}
 	return variable, headers, nil
+}
+
+// FromVariable reads a request from a value of the nginx variable, as far as c lets it.
+// good tells that nothing else has to be read.
+func FromVariable(c *schema.Config, value string) (r *plugin.Request, others, absent, good bool) {
+	r = new(plugin.Request)
+	reads := newReads(c)
+	tag, _, _ := strings.Cut(value, "\n")
+	by := parseCarried(tag)
+	if by == nil {
+		return r, false, false, false
+	}
+	others, absent, good = reads.fromVariable([]byte(value), reads.coverBy(by), r)
+	return r, others, absent, good
 }

@@ -1,0 +1,74 @@
+package kong_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"kong-go-jwt/kong"
+	"kong-go-jwt/schema"
+)
+
+// What the nginx variable tells of a request, and when it is not enough.
+func TestVariable(t *testing.T) {
+	const (
+		none    = `{}`
+		token   = `{"header_names":["X-Token"]}`
+		both    = `{"header_names":["X-Token","authorization"]}`
+		user    = `{"claims_to_headers":[{"header":"X-User","claim":["sub"]}]}`
+		lax     = `{"guard_headers":false}`
+		hides   = `{"hide_credentials":true}`
+		request = "\nGET\na=b\nc=d\nclose\n" // before what tells of identity headers
+	)
+	const nothing = ""
+	sixteen := strings.Repeat(" x-a", 15) + " x-token"
+	for name, tt := range map[string]struct{ config, value, want string }{
+		"usual":                            {none, "go-jwt/2" + request + "\nBearer x", "[Bearer x]"},
+		"two values":                       {none, "go-jwt/2" + request + "\nBearer x,Bearer y", "[Bearer x,Bearer y]"},
+		"an identity header":               {none, "go-jwt/2" + request + "z\nBearer x", "[Bearer x] others"},
+		"an identity header, not guarded":  {lax, "go-jwt/2" + request + "z\nBearer x", "[Bearer x]"},
+		"edge":                             {none, "go-jwt/2 edge" + request + "\nBearer x", "[Bearer x] absent"},
+		"edge, an identity header":         {none, "go-jwt/2 edge" + request + "z\nBearer x", "[Bearer x]"},
+		"another version":                  {none, "go-jwt/1" + request + "\nBearer x", nothing},
+		"a part less":                      {none, "go-jwt/2" + request + "Bearer x", nothing},
+		"a part more":                      {none, "go-jwt/2" + request + "\nBearer x\ny", nothing},
+		"empty":                            {none, "", nothing},
+		"another header":                   {token, "go-jwt/2 x-token" + request + "\nBearer x\nTOKEN", "[TOKEN]"},
+		"another header, twice":            {token, "go-jwt/2 x-token" + request + "\nBearer x\nTOKEN, OTHER", nothing},
+		"another header, a comma first":    {token, "go-jwt/2 x-token" + request + "\nBearer x\n,OTHER", nothing},
+		"another header, not carried":      {token, "go-jwt/2 x-other" + request + "\nBearer x\nTOKEN", nothing},
+		"two headers":                      {both, "go-jwt/2 x-other x-token" + request + "\nBearer x,y\n,\nTOKEN", "[TOKEN Bearer x,y]"},
+		"as many headers as may be":        {token, "go-jwt/2" + sixteen + request + "\n" + strings.Repeat("\n", 16) + "TOKEN", "[TOKEN]"},
+		"one header too many":              {token, "go-jwt/2 x-b" + sixteen + request + "\n" + strings.Repeat("\n", 17) + "TOKEN", nothing},
+		"claimed header, carried":          {user, "go-jwt/2 edge x-user" + request + "\nBearer x\n", "[Bearer x] absent"},
+		"claimed header, carried and sent": {user, "go-jwt/2 edge x-user" + request + "\nBearer x\nbob", "[Bearer x]"},
+		"claimed header, not carried":      {user, "go-jwt/2 edge" + request + "\nBearer x", "[Bearer x]"},
+		"hidden":                           {hides, "go-jwt/2" + request + "\nBearer x", "[Bearer x] sent authorization"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := schema.Parse([]byte(tt.config))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, others, absent, good := kong.FromVariable(c, tt.value)
+			got := fmt.Sprintf("%s", r.Headers)
+			for _, s := range r.Sent {
+				got += " sent " + s.Name
+			}
+			if others {
+				got += " others"
+			}
+			if absent {
+				got += " absent"
+			}
+			if !good {
+				got = nothing
+			} else if said := fmt.Sprintf("%s %s %s %s", r.Method, r.Query, r.Cookie, r.Connection); said != "GET a=b c=d close" {
+				t.Errorf("got %s", said)
+			}
+			if got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
