@@ -142,6 +142,12 @@ func Readiness(now func() time.Time, issuers, lists func() map[string]error) (h 
 	return r, r.lookedUp, r.watching
 }
 
+// HoldStarts has instances that are to be started wait until release is called.
+func HoldStarts(s *Server) (release func()) {
+	s.instances.mu.Lock()
+	return s.instances.mu.Unlock
+}
+
 // Connections is how many connections a server has.
 func Connections(s *Server) int64 { return s.conns.Load() }
 

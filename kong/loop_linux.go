@@ -23,7 +23,8 @@ import (
 // epoll(7), level-triggered, reads once from each connection that has something,
 // and serves what it can on the spot (session.mustNot). Only an event that must
 // wait, for the Admin API or a costly signature, or that is much to read
-// (mostOnLoop), is handed to a goroutine, with its connection, until it is served.
+// (mostOnLoop), and a call that starts an instance, is handed to a goroutine, with its
+// connection, until it is served.
 // What a worker does not take yet is kept, and written when epoll says that it
 // will.
 //
@@ -98,7 +99,7 @@ type loop struct {
 type served struct {
 	session
 	fd      int32
-	waiting bool // an event has begun, and waits for answers
+	waiting bool // an event has begun, and waits for answers; or a call was handed over
 	away    bool // a goroutine serves it
 	owed    bool // Kong will send something without being asked for more
 	retired bool // half-closed: what still comes is not served
@@ -470,6 +471,15 @@ func (o *loop) advance(c *served) error {
 			}
 			c.known = true
 			isEvent, err := c.beginSafely(frame)
+			if errors.Is(err, errMustWait) {
+				c.waiting = true
+				o.server.busy.Add(1)
+				o.handOver(c, func(context.Context) error {
+					_, err := c.beginSafely(frame)
+					return err
+				})
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -483,13 +493,13 @@ func (o *loop) advance(c *served) error {
 			return err
 		}
 		if c.in.Waiting() > mostOnLoop {
-			o.handOver(c)
+			o.handOver(c, c.finish)
 			return nil
 		}
 		mark := c.in.Mark()
 		if err := c.finish(o.ctx); errors.Is(err, errMustWait) {
 			c.in.Rewind(mark)
-			o.handOver(c)
+			o.handOver(c, c.finish)
 			return nil
 		} else if err != nil {
 			return err
@@ -517,14 +527,14 @@ func (s *session) nextCall() ([]byte, error) {
 	return s.in.Next()
 }
 
-// handOver has a goroutine serve the rest of an event that must wait.
-func (o *loop) handOver(c *served) {
+// handOver has a goroutine serve what must wait: a call, or the rest of an event.
+func (o *loop) handOver(c *served, serve func(context.Context) error) {
 	o.unwatch(int(c.fd))
 	c.away = true
 	go func() {
 		d := descriptor{int(c.fd), o.waiters}
 		c.mustNot, c.in.R, c.conn = false, d, d
-		err := c.finish(o.ctx)
+		err := serve(o.ctx)
 		c.mustNot, c.in.R, c.conn = true, arrived(c.fd), offered(c.fd)
 		o.do(func() {
 			c.away = false

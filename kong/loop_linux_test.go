@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,29 @@ func TestWorkerThatGoesAwayUnread(t *testing.T) {
 			t.Fatal("the connection is still there")
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// Where an instance takes long to start, nobody else waits for it.
+func TestStartIsHandedOver(t *testing.T) {
+	server, socket := serve(t, io.Discard)
+	starting, other := dial(t, socket), dial(t, socket)
+	instance := other.start(`{}`)
+	release := sync.OnceFunc(kong.HoldStarts(server))
+	t.Cleanup(release)
+	starting.write(&pb.RpcCall{Sequence: 3, Call: &pb.RpcCall_CmdStartInstance{CmdStartInstance: &pb.CmdStartInstance{Config: []byte(`{"realm":"other"}`)}}})
+	for range 20 {
+		if status := dial(t, socket).event(instance); status != 401 {
+			t.Fatalf("%d, want 401", status)
+		}
+	}
+	release()
+	var ret pb.RpcReturn
+	if err := proto.Unmarshal(starting.read(), &ret); err != nil || ret.Sequence != 3 {
+		t.Fatalf("%v %v", &ret, err)
+	}
+	if status := starting.event(ret.GetInstanceStatus().GetInstanceId()); status != 401 {
+		t.Errorf("on the same connection: %d, want 401", status)
 	}
 }
 

@@ -19,9 +19,9 @@ import (
 //
 // An event is served in two halves, so that it can wait for Kong's answers in
 // either of two ways: begin writes the reads, and finish takes it from there
-// once the answers have come. A session that must not wait (see loop_linux.go)
-// gets errMustWait instead of waiting; nothing has been written then since
-// begin, so that finish can be called again.
+// once the answers have come. In a session that must not wait (see loop_linux.go), either
+// returns errMustWait instead of waiting. It has written nothing then, and can be called
+// again.
 type session struct {
 	server *Server
 	conn   io.Writer
@@ -70,6 +70,9 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 	s.event, isEvent = wire.ParseEventCall(frame)
 	s.began = time.Time{}
 	if !isEvent {
+		if s.mustNot && wire.IsStartCall(frame) { // it may have many keys to make ready
+			return false, errMustWait
+		}
 		answer, err := s.server.instances.call(frame)
 		if err != nil {
 			return false, err

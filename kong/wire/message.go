@@ -67,6 +67,15 @@ func ParseEventCall(frame []byte) (c EventCall, ok bool) {
 	return c, isEvent
 }
 
+// IsStartCall tells whether a frame is an RpcCall that starts an instance.
+func IsStartCall(frame []byte) bool {
+	const cmdStartInstance = 33
+	found := false
+	return fields(frame, func(number protowire.Number, _ uint64, _ []byte) {
+		found = found || number == cmdStartInstance
+	}) && found
+}
+
 // AppendReturn appends the RpcReturn frame that ends an event.
 func AppendReturn(b []byte, sequence uint64) []byte {
 	const field = 1

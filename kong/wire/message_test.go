@@ -83,6 +83,9 @@ func TestMessagesOfRealKong(t *testing.T) {
 			if err := proto.Unmarshal(frame, &want); err != nil {
 				t.Fatal(err)
 			}
+			if start := want.GetCmdStartInstance() != nil; wire.IsStartCall(frame) != start {
+				t.Fatalf("%x: starts an instance: %v", frame, !start)
+			}
 			got, ok := wire.ParseEventCall(frame)
 			event := want.GetCmdHandleEvent()
 			if ok != (event != nil) {
