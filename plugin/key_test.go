@@ -210,7 +210,7 @@ func TestWeakRSAKeys(t *testing.T) {
 		}
 	}
 	expect(t, w.decide(t, lenient, sign(`{"alg":"RS256"}`, `{"iss":"least"}`, "no key")), message(401, "Invalid signature")) // and nothing is told of its key
-	if log := w.log.String(); strings.Count(log, "an RSA key of fewer than 2048 bits") != 1 {
+	if log := w.log.String(); strings.Count(log, "an RSA key of fewer than 2048 bits") != 1 || strings.Contains(log, "cred-3") {
 		t.Errorf("log %s", log)
 	}
 	for key, want := range map[crypto.PublicKey]bool{k.rsa1024.Public(): false, k.rsa2048.Public(): true} {

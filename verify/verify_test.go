@@ -256,14 +256,18 @@ func TestClocks(t *testing.T) {
 func TestOptionsAreRequired(t *testing.T) {
 	set := []byte(`{"keys":[]}`)
 	for name, o := range map[string]verify.Options{
-		"issuer":          {Audience: "a", KeysURL: "https://gw/keys"},
-		"audience":        {Issuer: "i", KeysURL: "https://gw/keys"},
-		"keys":            {Issuer: "i", Audience: "a"},
-		"one of them":     {Issuer: "i", Audience: "a", KeysURL: "https://gw/keys", Keys: set},
-		"keys of some":    {Issuer: "i", Audience: "a", Keys: set},
-		"https":           {Issuer: "i", Audience: "a", KeysURL: "http://gw.example.com/keys"},
-		"https or http":   {Issuer: "i", Audience: "a", KeysURL: "file:///keys"},
-		"a URL with host": {Issuer: "i", Audience: "a", KeysURL: "/keys"},
+		"issuer":              {Audience: "a", KeysURL: "https://gw/keys"},
+		"audience":            {Issuer: "i", KeysURL: "https://gw/keys"},
+		"keys":                {Issuer: "i", Audience: "a"},
+		"one of them":         {Issuer: "i", Audience: "a", KeysURL: "https://gw/keys", Keys: set},
+		"keys of some":        {Issuer: "i", Audience: "a", Keys: set},
+		"https":               {Issuer: "i", Audience: "a", KeysURL: "http://gw.example.com/keys"},
+		"https or http":       {Issuer: "i", Audience: "a", KeysURL: "file:///keys"},
+		"this host, or https": {Issuer: "i", Audience: "a", KeysURL: "http://10.0.0.1/keys"},
+		"a host":              {Issuer: "i", Audience: "a", KeysURL: "https:///keys"},
+		"http or https":       {Issuer: "i", Audience: "a", KeysURL: "ftp://gw.example.com/keys"},
+		"a URL":               {Issuer: "i", Audience: "a", KeysURL: "https://%zz/keys"},
+		"a URL with host":     {Issuer: "i", Audience: "a", KeysURL: "/keys"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if v, err := verify.New(o); err == nil || v != nil || !strings.HasPrefix(err.Error(), "verify: ") {
@@ -300,6 +304,17 @@ func TestKeySets(t *testing.T) {
 		n := new(big.Int).Lsh(big.NewInt(1), bits-1)
 		return fmt.Sprintf(`{"kty":"RSA","kid":"k","n":%q,"e":%q}`, b64(n.SetBit(n, 0, 1).Bytes()), b64(big.NewInt(e).Bytes()))
 	}
+	g := newGateway(t)
+	point, err := g.signing.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec := func(kty, crv string) string {
+		return fmt.Sprintf(`{"kty":%q,"crv":%q,"kid":"k","x":%q,"y":%q}`, kty, crv, b64(point[1:33]), b64(point[33:]))
+	}
+	okp := func(kty, crv string) string {
+		return fmt.Sprintf(`{"kty":%q,"crv":%q,"kid":"k","x":%q}`, kty, crv, b64(point[1:33]))
+	}
 	const good, unusable = "", "verify: the JWK Set has no key that can be used"
 	one := rsaKey(2048, 65537)
 	for name, tt := range map[string]struct{ keys, want string }{
@@ -313,6 +328,12 @@ func TestKeySets(t *testing.T) {
 		"largest exponent":   {rsaKey(2048, 1<<31-1), good},
 		"too large exponent": {rsaKey(2048, 1<<31+1), unusable},
 		"other kind":         {strings.Replace(one, "RSA", "DH", 1), unusable},
+		"curve of EC alone":  {ec("OKP", "P-256"), unusable},
+		"EC":                 {ec("EC", "P-256"), good},
+		"EC, another curve":  {ec("EC", "P-384"), unusable},
+		"Ed25519":            {okp("OKP", "Ed25519"), good},
+		"X25519":             {okp("OKP", "X25519"), unusable},
+		"Ed25519 of EC":      {okp("EC", "Ed25519"), unusable},
 		"without kid":        {strings.Replace(one, `"k"`, `""`, 1), unusable},
 		"as many as may be":  {strings.Repeat(one+",", 99) + one, good},
 		"one too many":       {strings.Repeat(one+",", 100) + one, "verify: the JWK Set has more than 100 keys"},
@@ -390,6 +411,15 @@ func TestUnknownKeysAreAskedForRarely(t *testing.T) {
 	verifies(true)
 	if n := g.count(); n != 2 {
 		t.Errorf("%d fetches, want 2", n)
+	}
+	for range 10 { // a key that is known is no reason to ask
+		g.pass(11 * time.Second)
+		verifies(true)
+	}
+	g.sign(t, "k3", true)
+	verifies(true) // all that was asked for has come
+	if n := g.count(); n != 3 {
+		t.Errorf("%d fetches, want 3", n)
 	}
 }
 
@@ -475,6 +505,8 @@ func TestHandler(t *testing.T) {
 	g := newGateway(t)
 	good := g.token(t, nil, nil)
 	bound := g.token(t, nil, map[string]any{"method": "GET", "path": "/a%2Fb"})
+	toMethod := g.token(t, nil, map[string]any{"method": "POST"})
+	toPath := g.token(t, nil, map[string]any{"path": "/a"})
 	other := g.token(t, nil, map[string]any{"aud": "billing"})
 	for name, tt := range map[string]struct {
 		target  string
@@ -489,6 +521,10 @@ func TestHandler(t *testing.T) {
 		"other header":       {"/", []string{good}, func(o *verify.Options) { o.Header = "X-Who" }, `401 {"message":"Unauthorized"}`},
 		"bound":              {"/a%2Fb?q=1", []string{bound}, nil, "200 alice"},
 		"bound to another":   {"/a/b", []string{bound}, nil, `401 {"message":"Unauthorized"}`},
+		"bound to a method":  {"/a", []string{toMethod}, nil, `401 {"message":"Unauthorized"}`},
+		"bound to a path":    {"/a", []string{toPath}, nil, `401 {"message":"Unauthorized"}`},
+		"must be, to both":   {"/a", []string{g.token(t, nil, map[string]any{"method": "GET"})}, func(o *verify.Options) { o.Bound = true }, `401 {"message":"Unauthorized"}`},
+		"must be, to both 2": {"/a", []string{toPath}, func(o *verify.Options) { o.Bound = true }, `401 {"message":"Unauthorized"}`},
 		"must be bound":      {"/a%2Fb", []string{good}, func(o *verify.Options) { o.Bound = true }, `401 {"message":"Unauthorized"}`},
 		"must be, and is":    {"/a%2Fb", []string{bound}, func(o *verify.Options) { o.Bound = true }, "200 alice"},
 		"keys cannot be had": {"/", []string{good}, func(o *verify.Options) { o.KeysURL = "http://127.0.0.1:1/" }, `503 {"message":"Service unavailable"}`},

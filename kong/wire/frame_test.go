@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -77,9 +78,15 @@ func TestFramesAreNotOverwritten(t *testing.T) {
 // A long frame that comes in small pieces, none of which is waited for longer than it
 // takes to come.
 func TestLongFrameInPieces(t *testing.T) {
+	for _, piece := range []int{100, 1 << 20} {
+		t.Run(fmt.Sprint(piece), func(t *testing.T) { testLongFrame(t, piece) })
+	}
+}
+
+func testLongFrame(t *testing.T, piece int) {
+	t.Helper()
 	const length = 100_000
 	frame := append(binary.LittleEndian.AppendUint32(nil, length), strings.Repeat("x", length)...)
-	const piece = 100
 	in := wire.Reader{R: pieces{bytes.NewReader(append(frame, frame...)), piece}}
 	for range 2 {
 		for fills := 0; ; fills++ {
@@ -88,7 +95,7 @@ func TestLongFrameInPieces(t *testing.T) {
 			} else if has {
 				break
 			}
-			if fills > len(frame)/piece+1 {
+			if fills > 2*length/100 {
 				t.Fatalf("%d pieces were read", fills)
 			}
 			if err := in.Fill(1); err != nil {

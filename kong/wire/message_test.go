@@ -145,6 +145,37 @@ func TestMessagesOfRealKong(t *testing.T) {
 
 // Lists in lists are no headers. Taken apart by recursion, a frame of them took a
 // gigabyte of stack, which ends the process.
+// A call is an event's only if each field is what it should be: another may still be for
+// somebody else to read.
+func TestParseEventCall(t *testing.T) {
+	event := func(b []byte) []byte { return wire.AppendText(wire.AppendVarint(b, 1, 7), 2, "access") }
+	for name, tt := range map[string]struct {
+		frame []byte
+		want  bool
+	}{
+		"event":                {wire.AppendMessage(wire.AppendVarint(nil, 1, 5), 36, event), true},
+		"without a sequence":   {wire.AppendMessage(nil, 36, event), true},
+		"nothing":              {nil, false},
+		"sequence alone":       {wire.AppendVarint(nil, 1, 5), false},
+		"sequence as text":     {wire.AppendMessage(wire.AppendText(nil, 1, "\x05"), 36, event), false},
+		"event as a number":    {wire.AppendVarint(nil, 36, 5), false},
+		"another call":         {wire.AppendMessage(wire.AppendVarint(nil, 1, 5), 35, event), false},
+		"two events":           {wire.AppendMessage(wire.AppendMessage(nil, 36, event), 36, event), false},
+		"instance as text":     {wire.AppendMessage(nil, 36, func(b []byte) []byte { return wire.AppendText(b, 1, "\x07") }), false},
+		"name as a number":     {wire.AppendMessage(nil, 36, func(b []byte) []byte { return wire.AppendVarint(b, 2, 7) }), false},
+		"another field":        {wire.AppendMessage(nil, 36, func(b []byte) []byte { return wire.AppendVarint(event(b), 3, 7) }), false},
+		"cut off":              {wire.AppendMessage(nil, 36, event)[:9], false},
+		"cut off in the event": {wire.AppendMessage(nil, 36, func(b []byte) []byte { return append(event(b), 1<<3) }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, ok := wire.ParseEventCall(tt.frame)
+			if ok != tt.want || ok && (c.Instance != 7 || string(c.Name) != "access") {
+				t.Errorf("got %+v, %t; want %t", c, ok, tt.want)
+			}
+		})
+	}
+}
+
 func TestHeadersOfListsInLists(t *testing.T) {
 	for levels, want := range map[int]bool{0: true, 1: true, 2: false, 3: false, 100_000: false} {
 		value := []byte{3<<3 | 2, 1, 'v'} // the string "v"

@@ -214,6 +214,7 @@ func TestCheck(t *testing.T) {
 		"no ath":             {es, nil, object{"ath": nil}, "invalid: ath is missing or not a string"},
 		"of another token":   {es, nil, object{"ath": hash("other")}, "invalid: ath is not the token's hash"},
 		"no iat":             {es, nil, object{"iat": nil}, "invalid: iat is missing or not a number"},
+		"iat null":           {es, nil, object{"iat": json.RawMessage("null")}, "invalid: iat is missing or not a number"},
 		"iat no number":      {es, nil, object{"iat": "1562262618"}, "invalid: iat is missing or not a number"},
 		"iat with fractions": {es, nil, object{"iat": float64(now.Unix()) - 0.5}, good},
 		"just not too old":   {es, nil, object{"iat": now.Unix() - 60}, good},

@@ -43,6 +43,8 @@ func TestKey(t *testing.T) {
 		"private":             {map[string]any{"d": "AAAA"}, jwk.ErrPrivate.Error()},
 		"other kind of key":   {map[string]any{"kty": "DH"}, "kty or crv is not supported"},
 		"other curve":         {map[string]any{"kty": "OKP", "crv": "X25519"}, "kty or crv is not supported"},
+		"curve of bitcoin":    {map[string]any{"kty": "EC", "crv": "secp256k1"}, "kty or crv is not supported"},
+		"kind and curve":      {map[string]any{"kty": "OKP", "crv": "P-256"}, "kty or crv is not supported"},
 		"member of no string": {map[string]any{"n": 1}, "n is not a string"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +63,14 @@ func TestKey(t *testing.T) {
 				t.Errorf("got %v, %q; want %q", key, got, tt.want)
 			}
 		})
+	}
+}
+
+func TestParseMembers(t *testing.T) {
+	for text, want := range map[string]bool{`{}`: true, `{"kty":1}`: true, `null`: false, `[]`: false, `1`: false, `{`: false, ``: false} {
+		if m, err := jwk.ParseMembers([]byte(text)); (err == nil) != want || (m != nil) != want {
+			t.Errorf("%s: %v, %v", text, m, err)
+		}
 	}
 }
 
