@@ -464,3 +464,39 @@ func TestStrangersAreBounded(t *testing.T) {
 		t.Errorf("%d lookups in no time, want about %d", n, 25*perSecond)
 	}
 }
+
+// A listing is not trusted when the configuration has changed since, even if nobody has
+// told of that yet.
+func TestListingOfAnEarlierConfiguration(t *testing.T) {
+	a := startAdmin(t)
+	a.configure("1", "one")
+	c := a.client(t, 4)
+	changes := new(seen)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Watch(ctx, 5*time.Millisecond, changes, func(error) {})
+	}()
+	changes.wait(t, 1)
+	for asked := true; asked; { // until it is listed
+		before := a.asked.Load()
+		if _, err := c.Credential(t.Context(), "unknown"); err != nil {
+			t.Fatal(err)
+		}
+		asked = a.asked.Load() > before
+	}
+	cancel()
+	<-ended
+	a.configure("2", "two")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if got, err := c.Credential(t.Context(), "two"); err != nil {
+			t.Fatal(err)
+		} else if got != nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a credential of the new configuration is not found")
+		}
+	}
+}
