@@ -126,7 +126,7 @@ func (r *requests) some(n int, of ...string) string {
 	for range r.IntN(n + 1) {
 		b.WriteString(r.one(of...))
 	}
-	return strings.TrimSpace(b.String())
+	return strings.Trim(b.String(), " ")
 }
 
 func (r *requests) next() (method, target string, headers [][2]string) {
@@ -151,7 +151,7 @@ func (r *requests) next() (method, target string, headers [][2]string) {
 		})
 	}
 	add(1, func() [2]string {
-		return [2]string{"Cookie", r.some(6, "jwt=", "jwt", "sid=", token, ";", "; ", ",", "a=1", "=", " ")}
+		return [2]string{"Cookie", r.some(6, "jwt=", "jwt", "sid=", token, ";", "; ", ",", "a=1", "=", " ", "\t")}
 	})
 	r.Shuffle(len(headers), func(i, j int) { headers[i], headers[j] = headers[j], headers[i] })
 	target = r.one("/plain", "/preflight", "/anonymous", "/unguarded", "/or", "/ro", "/hide", "/claims", "/guest")

@@ -26,7 +26,7 @@ func TestPlayedVariables(t *testing.T) {
 		for range random.IntN(7) {
 			b.WriteString(of[random.IntN(len(of))])
 		}
-		return strings.Trim(b.String(), " \t")
+		return strings.Trim(b.String(), " ")
 	}
 	for range 3000 {
 		sent := httpd.Header{{Name: "Cookie", Value: some("jwt", "jwt=", "JWT", "=", ";", ",", " ", "; ", "x", "a=1", "jw", "\t")}}

@@ -185,14 +185,15 @@ func (req *Request) readHeader(r *bufio.Reader, room *buffers) error {
 		if line == "" {
 			break
 		}
-		name, value, ok := strings.Cut(line, ":")
-		if !ok || strings.ContainsAny(name, " \t") || strings.IndexByte(line, 0) >= 0 {
+		name, value, _ := strings.Cut(line, ":") // without a colon, it has no value
+		value = strings.TrimRight(value, "\r")
+		if name == "" || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f }) || strings.ContainsAny(value, "\x00\r") {
 			return statusError(400)
 		}
 		if !validName(name) {
 			continue // ignore_invalid_headers
 		}
-		req.Header.Add(name, strings.Trim(value, " \t"))
+		req.Header.Add(name, strings.Trim(value, " ")) // tabs stay
 	}
 	for _, name := range uniqueHeaders {
 		if len(req.Header.Values(name)) > 1 {
