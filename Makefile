@@ -8,7 +8,7 @@ SOAKTIME ?= 30m
 FLOOD ?= 1000000
 KONG_VERSION ?= 3.9
 VERSION ?= 0.0.0-dev
-MUTATE ?= ./schema
+MUTATE ?= ./plugin ./kong ./schema
 
 .PHONY: run test lint fuzz bench soak mutate image lambda release build help
 
@@ -52,8 +52,11 @@ bin/base/go-jwt:
 		git archive "$(BASE)" | tar -x -C "$$dir"; \
 		out=$$PWD/$@; cd "$$dir"; $(BUILD) -o "$$out" .; fi
 
-mutate: ## make small changes to the code of MUTATE (./schema), and list those that no unit test notices
-	go tool -modfile=.ci/tools/mutate.mod gremlins unleash --workers 1 --timeout-coefficient 20 -S lt $(MUTATE)
+mutate: ## make small changes to the code of MUTATE (plugin, kong and schema; several hours), and list those that no unit test notices
+	@set -e; for dir in $(MUTATE); do \
+		GOFLAGS="$$GOFLAGS -count=1 -vet=off" go tool -modfile=.ci/tools/mutate.mod \
+			gremlins unleash --workers 1 --timeout-coefficient 5 -S lt $$dir; \
+	done
 
 soak: build ## run the plugin under load and faults for SOAKTIME (30m) and check every answer, then flood it with FLOOD (1000000) tokens of each kind
 	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64

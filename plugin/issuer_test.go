@@ -113,6 +113,22 @@ func TestLeewayOfIat(t *testing.T) {
 	expect(t, w.decide(t, e, early), `401 {"iat":"token issued in the future"}`)
 }
 
+// A token without kid is tried with a few keys, and with no more.
+func TestFewKeysAreTried(t *testing.T) {
+	for others, want := range map[int]string{3: "accepted id-1 alice alice", 4: message(401, "Invalid signature")} {
+		w, token := issuing(t)
+		own := w.published["https://idp"]
+		w.published["https://idp"] = nil
+		for range others {
+			other, _ := issuing(t)
+			w.published["https://idp"] = append(w.published["https://idp"], other.published["https://idp"]...)
+		}
+		w.published["https://idp"] = append(w.published["https://idp"], own...)
+		e := w.engine(t, fmt.Sprintf(issuerConfig, "", ""))
+		expect(t, w.decide(t, e, token("", `,"sub":"alice"`)), want)
+	}
+}
+
 // An issuer of each tenant has keys of its own, and nobody else is trusted.
 // claims_to_verify says what a token must have, an issuer's too.
 func TestIssuersNbfMustBeThere(t *testing.T) {
