@@ -1,6 +1,10 @@
 package schema_test
 
-import "testing"
+import (
+	"testing"
+
+	"kong-go-jwt/schema"
+)
 
 func TestParseRefusesWhatBindsNothing(t *testing.T) {
 	const header = `"certificate_header_name":"C","certificate_header_format":"url_encoded"`
@@ -19,5 +23,13 @@ func TestParseRefusesWhatBindsNothing(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+func TestBindingIsOn(t *testing.T) {
+	for b, want := range map[schema.Binding]bool{schema.BindingOff: false, schema.BindingHonour: true, schema.BindingRequired: true} {
+		if got := b.On(); got != want {
+			t.Errorf("%s is on: %t", b, got)
+		}
 	}
 }

@@ -130,6 +130,7 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		`{"credentials":[{"key":"k","consumer":"c","secret":"1"},{"key":"k","consumer":"c","secret":"2"},{"key":"k","consumer":"c","secret":"3"},{"key":"k","consumer":"c","secret":"4"},{"key":"k","consumer":"c","secret":"5"}]}`: "config.credentials[5].key: more than 4 credentials have the same key",
 		`{"issuers":[{"issuer":"a"}]}`:                                                               "config.issuers[1].issuer: must be an https URL, unless jwks_uri or jwks is set",
 		`{"issuers":[{"issuer":"https://a/#","credential_prefix_issuer":true}]}`:                     "config.issuers[1].issuer: must not contain a # (credential_prefix_issuer is set)",
+		`{"issuers":[{"issuer":"https:///a"}]}`:                                                      "config.issuers[1].issuer: must be an https URL, unless jwks_uri or jwks is set",
 		`{"issuers":[{"issuer":"ftp://a"}]}`:                                                         "config.issuers[1].issuer: must be an https URL, unless jwks_uri or jwks is set",
 		`{"issuers":[{"issuer":"a","jwks_uri":"https://a","jwks":"{}"}]}`:                            "config.issuers[1].jwks: must not be set together with jwks_uri",
 		`{"issuers":[{"issuer":"https://a/{tenant}"}]}`:                                              "config.issuers[1].tenants: required field missing (needed with {tenant} in issuer)",

@@ -207,6 +207,25 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
+// A token that must be bound is bound to a method and a path.
+func TestMustBeBound(t *testing.T) {
+	g := newGateway(t)
+	v := g.verifier(t, func(o *verify.Options) { o.Bound = true })
+	for name, tt := range map[string]struct {
+		claims map[string]any
+		want   bool
+	}{
+		"both":   {map[string]any{"method": "GET", "path": "/"}, true},
+		"method": {map[string]any{"method": "GET"}, false},
+		"path":   {map[string]any{"path": "/"}, false},
+		"none":   {nil, false},
+	} {
+		if _, err := v.Verify(t.Context(), g.token(t, nil, tt.claims)); (err == nil) != tt.want || err != nil && !errors.Is(err, verify.ErrInvalid) {
+			t.Errorf("bound to %s: %v", name, err)
+		}
+	}
+}
+
 func TestLongestToken(t *testing.T) {
 	g := newGateway(t)
 	v := g.verifier(t, nil)

@@ -157,6 +157,7 @@ func TestParseEventCall(t *testing.T) {
 		"without a sequence":   {wire.AppendMessage(nil, 36, event), true},
 		"nothing":              {nil, false},
 		"sequence alone":       {wire.AppendVarint(nil, 1, 5), false},
+		"number before it":     {wire.AppendMessage(wire.AppendVarint(nil, 9, 5), 36, event), false},
 		"sequence as text":     {wire.AppendMessage(wire.AppendText(nil, 1, "\x05"), 36, event), false},
 		"event as a number":    {wire.AppendVarint(nil, 36, 5), false},
 		"another call":         {wire.AppendMessage(wire.AppendVarint(nil, 1, 5), 35, event), false},

@@ -115,6 +115,13 @@ func TestMintsDiffer(t *testing.T) {
 	if err1 != nil || err2 != nil || a == b {
 		t.Errorf("%v %v, equal: %t", err1, err2, a == b)
 	}
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(a, claims); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := claims["groups"]; there {
+		t.Error("an assertion of a caller without groups has groups")
+	}
 }
 
 // Every usual form of a private key is read, and the first key alone has to be
@@ -204,6 +211,9 @@ func TestDiscovery(t *testing.T) {
 		"https://gateway.example/":   `{"id_token_signing_alg_values_supported":["ES256"],"issuer":"https://gateway.example/","jwks_uri":"https://gateway.example/.well-known/jwks.json","response_types_supported":["id_token"],"subject_types_supported":["public"]}`,
 		"http://127.0.0.1:8000/auth": `{"id_token_signing_alg_values_supported":["ES256"],"issuer":"http://127.0.0.1:8000/auth","jwks_uri":"http://127.0.0.1:8000/auth/.well-known/jwks.json","response_types_supported":["id_token"],"subject_types_supported":["public"]}`,
 		"gateway":                    "",
+		"ftp://gateway.example":      "",
+		"https:///auth":              "",
+		"https://%zz":                "",
 	} {
 		t.Run(issuer, func(t *testing.T) {
 			c := config("ES256", key)
