@@ -153,6 +153,24 @@ func TestCredentialIsRefreshedAhead(t *testing.T) {
 	}
 }
 
+// A known credential is not looked up again before that is due.
+func TestCredentialIsNotRefreshedEachTime(t *testing.T) {
+	w := newWorld(t)
+	e := w.engine(t, `{}`)
+	token := w.token(`{"iss":"key"}`)
+	expect(t, w.decide(t, e, token), accepted)
+	w.pass(ttl * 3 / 5)
+	for range 1000 {
+		expect(t, w.decide(t, e, token), cached)
+	}
+	w.pass(ttl * 3 / 20)
+	expect(t, w.decide(t, e, token), cached)
+	within(t, "looked up again", func() bool { lookups, _ := w.counts(); return lookups >= 2 })
+	if lookups, _ := w.counts(); lookups != 2 {
+		t.Errorf("%d lookups, want 2", lookups)
+	}
+}
+
 func TestDecisionsOfConfigurationsAreApart(t *testing.T) {
 	w := newWorld(t)
 	lax, strict := w.engine(t, `{}`), w.engine(t, `{"claims_to_verify":["exp"]}`)

@@ -488,6 +488,7 @@ func TestListingOfAnEarlierConfiguration(t *testing.T) {
 	}
 	cancel()
 	<-ended
+	time.Sleep(150 * time.Millisecond) // longer than it is trusted without asking
 	a.configure("2", "two")
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		if got, err := c.Credential(t.Context(), "two"); err != nil {

@@ -3,6 +3,7 @@ package source_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -449,6 +450,21 @@ func TestSourceIsRefused(t *testing.T) {
 
 // What anyone can make it look up costs a query where there is a database, and
 // waits then; without one it costs nothing worth bounding.
+// Consumers are looked up by name where the node's store is used, and only there.
+func TestConsumersOfTheNode(t *testing.T) {
+	s := newStore(t).start(t)
+	s.set("/consumers?username=alice", 200, person)
+	from, log, _ := choose(t, s, "node")
+	log.wait(t, "store=node", 1)
+	if c, err := from.ConsumerByName(t.Context(), "alice"); err != nil || c == nil || c.ID != aliceID || !from.HasConsumers() {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	other, _, _ := choose(t, s, "admin")
+	if c, err := other.ConsumerByName(t.Context(), "alice"); !errors.Is(err, errors.ErrUnsupported) || c != nil || other.HasConsumers() {
+		t.Errorf("by the Admin API: %+v, %v", c, err)
+	}
+}
+
 func TestQueriesAreBounded(t *testing.T) {
 	s := newStore(t).start(t)
 	from, log, changes := choose(t, s, "auto")
@@ -477,6 +493,11 @@ func TestQueriesAreBounded(t *testing.T) {
 	})
 	for deadline := time.Now().Add(5 * time.Second); ; {
 		if n := admit(); n < 3000 { // the burst, at first
+			done, err := from.Admit(t.Context(), "key")
+			if err != nil {
+				t.Fatalf("who can wait for its turn does not get it: %v", err)
+			}
+			done()
 			return
 		}
 		if time.Now().After(deadline) {
