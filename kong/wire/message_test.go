@@ -143,8 +143,6 @@ func TestMessagesOfRealKong(t *testing.T) {
 	}
 }
 
-// Lists in lists are no headers. Taken apart by recursion, a frame of them took a
-// gigabyte of stack, which ends the process.
 // A call is an event's only if each field is what it should be: another may still be for
 // somebody else to read.
 func TestParseEventCall(t *testing.T) {
@@ -177,6 +175,8 @@ func TestParseEventCall(t *testing.T) {
 	}
 }
 
+// Lists in lists are no headers. Taken apart by recursion, a frame of them took a
+// gigabyte of stack, which ends the process.
 func TestHeadersOfListsInLists(t *testing.T) {
 	for levels, want := range map[int]bool{0: true, 1: true, 2: false, 3: false, 100_000: false} {
 		value := []byte{3<<3 | 2, 1, 'v'} // the string "v"
