@@ -262,6 +262,24 @@ func TestListThatNeverCame(t *testing.T) {
 	}
 }
 
+// Without bounds for fetching, those that are documented hold.
+func TestBoundsOfFetchingByDefault(t *testing.T) {
+	t.Parallel()
+	p := publish(t, `{"jti":"1"}`)
+	pool := x509.NewCertPool()
+	pool.AddCert(p.Certificate())
+	lists := revocation.New(revocation.Options{Fetching: fetch.Options{RootCAs: pool}, Now: p.time, Log: slog.New(slog.NewTextHandler(p, nil))})
+	t.Cleanup(lists.Close)
+	list, err := lists.Open(schema.Revocation{URL: p.URL + "/list", Refresh: 1, Stale: 100, OnFailure: "closed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(list.Close)
+	if got := told(t, list, "1"); got != "revoked" {
+		t.Error(got)
+	}
+}
+
 func TestPause(t *testing.T) {
 	t.Parallel()
 	for failed, want := range map[int]time.Duration{
