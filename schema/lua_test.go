@@ -37,3 +37,14 @@ var errFull = errors.New("full")
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// Lua 5.1 knows no \x and no \u.
+func TestLuaString(t *testing.T) {
+	for text, want := range map[string]string{
+		"a b": `"a b"`, `a"b\c`: `"a\"b\\c"`, "a\nb\x00\x1f": `"a\010b\000\031"`, "é\x7f": "\"é\x7f\"", "": `""`,
+	} {
+		if got := schema.LuaString(text); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+package schema
+
+func LuaString(s string) string { return luaString(s) }
