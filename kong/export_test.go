@@ -201,3 +201,27 @@ func FromVariable(c *schema.Config, value string) (r *plugin.Request, others, ab
 	others, absent, good = reads.fromVariable([]byte(value), reads.coverBy(by), r)
 	return r, others, absent, good
 }
+
+// Asked is what is asked Kong for: without the nginx variable, or beside it.
+func Asked(c *schema.Config) string {
+	r := newReads(c)
+	var all []string
+	for _, what := range []struct {
+		name string
+		is   bool
+	}{
+		{"authorization", r.authorization}, {"headers", r.headers}, {"query", r.query}, {"method", r.method}, {"target", r.target},
+		{"upstream path", r.upstreamPath}, {"credential", r.credential}, {"certificate", r.certificate}, {"peer", r.peer}, {"proof", r.proof},
+	} {
+		if what.is {
+			all = append(all, what.name)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// Calls is how many answers of Kong the batches bring.
+func Calls(c *schema.Config) (variable, plain int) {
+	r := newReads(c)
+	return r.variable.calls, r.plain.calls
+}
