@@ -225,3 +225,22 @@ func Calls(c *schema.Config) (variable, plain int) {
 	r := newReads(c)
 	return r.variable.calls, r.plain.calls
 }
+
+// Variable is what a server makes of the values of the nginx variable that it sees.
+type Variable struct{ s Server }
+
+// NewVariable returns one of which no value was seen.
+func NewVariable(log *slog.Logger) *Variable {
+	v := new(Variable)
+	v.s.log = log
+	return v
+}
+
+// See reports whether a value can be read, and whether nginx removes identity headers.
+func (v *Variable) See(value string) (readable, edge bool) {
+	c := v.s.carriedBy([]byte(value))
+	return c != nil, c != nil && c.edge
+}
+
+// IsTried reports whether the next request of that configuration is read from the variable.
+func (v *Variable) IsTried(c *schema.Config) bool { return v.s.hasVariable(newReads(c)) }

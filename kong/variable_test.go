@@ -2,6 +2,7 @@ package kong_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -70,5 +71,43 @@ func TestVariable(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// The variable is used as the last value tells, and one that cannot be is told of once.
+func TestVariableChanges(t *testing.T) {
+	c, err := schema.Parse([]byte(`{"header_names":["X-Token"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	v := kong.NewVariable(slog.New(slog.NewTextHandler(&log, nil)))
+	if !v.IsTried(c) {
+		t.Error("the variable is not tried")
+	}
+	for i, step := range []struct {
+		value                 string
+		readable, edge, tried bool
+		told                  int // so far
+	}{
+		{"go-jwt/2 x-token\nGET", true, false, true, 0},
+		{"go-jwt/2 x-token\nPOST", true, false, true, 0},
+		{"go-jwt/2 edge x-token\nGET", true, true, true, 0},
+		{"go-jwt/2\nGET", true, false, false, 0}, // which does not carry the header
+		{"go-jwt/1\nGET", false, false, false, 1},
+		{"go-jwt/1\nPOST", false, false, false, 1},
+		{"go-jwt/3\nGET", false, false, false, 1},
+		{"go-jwt/2 edge x-token\nGET", true, true, true, 1},
+		{"", false, false, false, 1}, // there is no include
+		{"go-jwt/2 x-token\nGET", true, false, true, 1},
+		{"go-jwt/1\nGET", false, false, false, 2},
+	} {
+		readable, edge := v.See(step.value)
+		if tried := v.IsTried(c); readable != step.readable || edge != step.edge || tried != step.tried {
+			t.Errorf("step %d, %q: readable %t, edge %t, tried %t", i, step.value, readable, edge, tried)
+		}
+		if told := strings.Count(log.String(), "another version of go-jwt"); told != step.told {
+			t.Errorf("step %d, %q: told %d times, want %d", i, step.value, told, step.told)
+		}
 	}
 }
