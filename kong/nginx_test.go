@@ -85,6 +85,20 @@ func TestNginxConfKnowsOldVersions(t *testing.T) {
 	}
 }
 
+// The longest that are taken; one more of each is refused.
+func TestLongestOfNginxConf(t *testing.T) {
+	const socket = "/sockets/go-jwt"
+	for more, want := range map[int]bool{0: true, 1: false} {
+		prefix := "/" + strings.Repeat("x", 107-len(socket)-1+more)
+		name := "a" + strings.Repeat("-b", 6+more)
+		for flag, o := range map[string]kong.NginxOptions{"-kong-prefix: ": {Prefix: prefix}, "-header: ": {Prefix: "/p", Headers: []string{name}}} {
+			if err := kong.WriteNginxConf(new(bytes.Buffer), o); (err == nil) != want || err != nil && !strings.HasPrefix(err.Error(), flag) {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+	}
+}
+
 func TestNginxConfIsRefused(t *testing.T) {
 	many := make([]string, 17)
 	for i := range many {
