@@ -3,6 +3,7 @@ package spec_test
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestExplainBound: what of a request binds its token can be given, and what is not is
@@ -17,6 +18,7 @@ func TestExplainBound(t *testing.T) {
 		"/nonce":     jwt(object{"dpop": "honour", "dpop_use_nonce": true}),
 		"/preflight": jwt(object{"dpop": "honour", "run_on_preflight": false}),
 	}, nil)
+	at := time.Now().UTC().Format(time.RFC3339) // a busy machine may take longer than a proof lives
 	own, thumbprint := clientCertificate(t)
 	other, _ := clientCertificate(t)
 	toCertificate := claimsToken(t, object{"cnf": object{"x5t#S256": thumbprint}})
@@ -59,7 +61,7 @@ func TestExplainBound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out, errs, code := explain(t, tt.in, append([]string{"-config", g.configFile, "-route", "r-" + tt.route}, tt.args...)...)
+			out, errs, code := explain(t, tt.in, append([]string{"-config", g.configFile, "-route", "r-" + tt.route, "-at", at}, tt.args...)...)
 			if code != tt.code || !strings.Contains("\n"+out+errs, "\n"+tt.want+"\n") {
 				t.Errorf("exit code %d, want %d with %q:\n%s%s", code, tt.code, tt.want, out, errs)
 			}

@@ -67,7 +67,7 @@ func TestReady(t *testing.T) {
 	})
 	if !byNode() {
 		awaitReady("with an Admin API that fails", func(status int, r readyz) bool {
-			return status == 503 && strings.Contains(r.Watch, "changes are not told")
+			return status == 503 && strings.Contains(r.Watch, "changes are not reported")
 		})
 	}
 	g.post(t, "/__faults", object{"of": lookup, "mode": "none"})
