@@ -210,8 +210,16 @@ func Asked(c *schema.Config) string {
 		name string
 		is   bool
 	}{
-		{"authorization", r.authorization}, {"headers", r.headers}, {"query", r.query}, {"method", r.method}, {"target", r.target},
-		{"upstream path", r.upstreamPath}, {"credential", r.credential}, {"certificate", r.certificate}, {"peer", r.peer}, {"proof", r.proof},
+		{"authorization", r.authorization},
+		{"headers", r.headers},
+		{"query", r.query},
+		{"method", r.method},
+		{"target", r.target},
+		{"upstream path", r.upstreamPath},
+		{"credential", r.credential},
+		{"certificate", r.certificate},
+		{"peer", r.peer},
+		{"proof", r.proof},
 	} {
 		if what.is {
 			all = append(all, what.name)
