@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kong-go-jwt/kong/source"
 	"kong-go-jwt/kong/wire"
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/revocation"
@@ -252,3 +253,25 @@ func (v *Variable) See(value string) (readable, edge bool) {
 
 // IsTried reports whether the next request of that configuration is read from the variable.
 func (v *Variable) IsTried(c *schema.Config) bool { return v.s.hasVariable(newReads(c)) }
+
+// Metered returns the values of all metrics after do, by name and labels, with issuers
+// whose keys are not known.
+func Metered(issuers map[string]error, do func(source.Metrics)) (map[string]float64, error) {
+	m := newMetrics("test")
+	m.watch(&Server{instances: &instances{}}, oneIssuer{}, oneList{})
+	m.ready.issuers = func() map[string]error { return issuers }
+	m.ready.lists = func() map[string]error { return nil }
+	do(m)
+	families, err := m.registry.Gather()
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, one := range f.GetMetric() {
+			name := f.GetName()
+			for _, label := range one.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			values[name] = one.GetGauge().GetValue() + one.GetCounter().GetValue()
+		}
+	}
+	return values, err
+}

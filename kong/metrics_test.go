@@ -2,13 +2,16 @@ package kong_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kong-go-jwt/kong"
+	"kong-go-jwt/kong/source"
 )
 
 // Every metric that the dashboard shows is there, and every one of ours is shown.
@@ -71,4 +74,49 @@ func BenchmarkMetrics(b *testing.B) {
 			}
 		})
 	})
+}
+
+func TestMetricsOfLookups(t *testing.T) {
+	fault := errors.New("down")
+	for name, tt := range map[string]struct {
+		issuers map[string]error
+		do      func(source.Metrics)
+		want    string // metrics that are not 0
+	}{
+		"at first": {nil, func(source.Metrics) {}, "go_jwt_ready issuers, go_jwt_ready revocations, go_jwt_ready store, go_jwt_ready watch"},
+		"found": {nil, func(m source.Metrics) {
+			m.LookedUp(time.Second, true, nil)
+			m.Using("admin")
+			m.Watching(true)
+		}, "go_jwt_lookups_total found, go_jwt_ready issuers, go_jwt_ready revocations, go_jwt_ready store, go_jwt_ready watch, go_jwt_store admin, go_jwt_watch_up"},
+		"not found": {nil, func(m source.Metrics) {
+			m.LookedUp(time.Second, false, nil)
+			m.Using("node")
+			m.Using("none")
+			m.Watching(false)
+		}, "go_jwt_lookups_total absent, go_jwt_ready issuers, go_jwt_ready revocations, go_jwt_ready store, go_jwt_store none"},
+		"failed": {map[string]error{"https://idp": fault}, func(m source.Metrics) {
+			m.LookedUp(time.Second, true, fault)
+			m.Configured()
+		}, "go_jwt_configurations_total, go_jwt_lookups_total failed, go_jwt_ready revocations, go_jwt_ready watch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			values, err := kong.Metered(tt.issuers, tt.do)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for name, v := range values {
+				for _, ours := range []string{"go_jwt_lookups_total", "go_jwt_ready", "go_jwt_store", "go_jwt_watch_up", "go_jwt_configurations_total"} {
+					if strings.HasPrefix(name, ours) && v != 0 {
+						got = append(got, name)
+					}
+				}
+			}
+			slices.Sort(got)
+			if got := strings.Join(got, ", "); got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+		})
+	}
 }
