@@ -3,6 +3,8 @@ package schema_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"kong-go-jwt/schema"
@@ -50,6 +52,45 @@ func TestKongIsToldOfFields(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
+	}
+}
+
+// Kong is told of each rule across fields, in its own words.
+func TestKongIsToldOfRules(t *testing.T) {
+	credentialRule := func(is, then string) string {
+		return `{"conditional":{"if_field":"algorithm","if_match":{` + is + `},"then_field":"` + then + `","then_match":{"required":true}}}`
+	}
+	want := map[string]string{
+		"config": `[` +
+			`{"conditional":{"if_field":"config.maximum_expiration","if_match":{"gt":0},"then_field":"config.claims_to_verify","then_match":{"contains":"exp"}}},` +
+			`{"conditional":{"if_field":"config.publish_keys","if_match":{"eq":true},"then_field":"config.upstream_assertion.issuer","then_match":{"required":true}}},` +
+			`{"mutually_required":["config.certificate_header_name","config.certificate_header_format","config.trusted_proxies"]}]`,
+		"credentials": `[` + credentialRule(`"match":"^HS"`, "secret") + `,` + credentialRule(`"not_match":"^HS"`, "public_key") + `]`,
+		"revoked":     `[{"at_least_one_of":["jti","iss","sub","issued_before"]}]`,
+	}
+	told := schema.Kong()
+	got := map[string]any{"config": told["entity_checks"]}
+	for _, field := range told["fields"].([]any) {
+		config, ok := field.(map[string]any)["config"].(map[string]any)
+		if !ok {
+			continue
+		}
+		for _, option := range config["fields"].([]any) {
+			for name, f := range option.(map[string]any) {
+				elements, _ := f.(map[string]any)["elements"].(map[string]any)
+				if rules, ok := elements["entity_checks"]; ok {
+					got[name] = rules
+				}
+			}
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("rules in %v", slices.Sorted(maps.Keys(got)))
+	}
+	for name, rules := range want {
+		if text, err := json.Marshal(got[name]); err != nil || string(text) != rules {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, text, rules)
+		}
 	}
 }
 
