@@ -21,7 +21,7 @@ const metadataPath = "/.well-known/oauth-protected-resource"
 // 3.1).
 func metadataURL(m *schema.ResourceMetadata) string {
 	u, err := url.Parse(m.Resource)
-	if err != nil { // the document says then what clients know it by
+	if err != nil { // which the schema has refused
 		return m.Resource
 	}
 	path := u.EscapedPath()

@@ -44,7 +44,7 @@ func (e *Engine) checkProof(ctx context.Context, b *binding, r *Request, sent *s
 	nonce := func() string { return e.s.nonces.New(e.s.o.Now()) }
 	proof, bad := e.prover.Check(r.DPoP, &dpop.Request{Method: string(r.Method), URIs: targetURIs(r), Token: sent.token, Key: b.key})
 	if bad != nil {
-		return badProof(bad, nonce), nil
+		return badProof(e.c, bad, nonce), nil
 	}
 	done, err := e.s.turns.take(ctx, e.s.o.LookupTimeout)
 	if err != nil {
@@ -52,19 +52,20 @@ func (e *Engine) checkProof(ctx context.Context, b *binding, r *Request, sent *s
 	}
 	defer done()
 	if bad := proof.Use(); bad != nil {
-		return badProof(bad, nonce), nil
+		return badProof(e.c, bad, nonce), nil
 	}
 	return nil, nil
 }
 
 // targetURIs returns the URIs that a client may have called by r. Which port it has
 // called is told by the proxies that Kong trusts or else by the Host header, but Kong may
-// only know the one that it listens on.
+// only know the one that it listens on. If a proxy tells another host than the Host header,
+// that header is the proxy's own, and so is its port.
 func targetURIs(r *Request) (uris []string) {
 	scheme := strings.ToLower(string(r.Scheme))
 	path, _, _ := bytes.Cut(r.Target, []byte("?"))
-	called := dpop.Port(string(r.HostHeader))
-	if called == "" {
+	host, called := dpop.HostPort(string(r.HostHeader))
+	if called == "" || !strings.EqualFold(host, string(r.Host)) {
 		called = dpop.DefaultPort(scheme)
 	}
 	for _, port := range []string{called, strconv.Itoa(r.Port)} {

@@ -126,17 +126,27 @@ func TestDPoP(t *testing.T) {
 	}
 }
 
-// Clients are held to the port that they say in the Host header, if there is one.
+// Clients are held to the port that they say in the Host header, if there is one and the
+// header is theirs: if a proxy has told another host, it is the proxy's.
 func TestPortOfTheHostHeader(t *testing.T) {
 	w, key := newWorld(t), newProofKey(t)
 	e := w.engine(t, `{"dpop":"honour"}`)
 	token := w.token(`{"iss":"key","cnf":{"jkt":"` + key.thumbprint + `"}}`)
-	for port, want := range map[string]string{":9443": accepted, ":8443": accepted, "": `401 {"message":"Invalid DPoP proof; htu is not the request's URI"}`} {
-		r := proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"htu": "https://api.example" + port + "/a"}))
-		r.HostHeader = []byte("api.example:9443")
+	const refused = `401 {"message":"Invalid DPoP proof; htu is not the request's URI"}`
+	for _, tt := range []struct{ header, port, want string }{
+		{"api.example:9443", ":9443", accepted},
+		{"API.example:9443", ":9443", accepted},
+		{"api.example:9443", ":8443", accepted},
+		{"api.example:9443", "", refused},
+		{"kong.internal:9443", ":9443", refused},
+		{"kong.internal:9443", ":8443", accepted},
+		{"kong.internal:9443", "", accepted},
+	} {
+		r := proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"htu": "https://api.example" + tt.port + "/a"}))
+		r.HostHeader = []byte(tt.header)
 		out := e.Decide(t.Context(), r, w)
-		if got := strings.Replace(verdict(out), "remembered", "accepted", 1); got != want {
-			t.Errorf("port %q: got %s, want %s", port, got, want)
+		if got := strings.Replace(verdict(out), "remembered", "accepted", 1); got != tt.want {
+			t.Errorf("Host %s, port %q: got %s, want %s", tt.header, tt.port, got, tt.want)
 		}
 	}
 }
@@ -238,14 +248,22 @@ func TestDPoPChallenges(t *testing.T) {
 		claims         string
 		want           string
 	}{
-		"no token":             {`{"dpop":"honour"}`, "", nil, "", `Bearer, DPoP ` + algs},
-		"no token, required":   {`{"dpop":"required","realm":"r"}`, "", nil, "", `DPoP realm="r", ` + algs},
-		"expired":              {`{"dpop":"honour","claims_to_verify":["exp"]}`, "Bearer ", nil, `"exp":1`, `Bearer error="invalid_token", DPoP error="invalid_token", ` + algs},
-		"expired, required":    {`{"dpop":"required","claims_to_verify":["exp"]}`, "DPoP ", nil, `"exp":1`, `DPoP error="invalid_token", ` + algs},
-		"as Bearer":            {`{"dpop":"honour"}`, "Bearer ", nil, "", `DPoP error="invalid_token", ` + algs},
-		"unbound, required":    {`{"dpop":"required"}`, "Bearer ", nil, `"cnf":{}`, `DPoP error="invalid_token", ` + algs},
-		"no proof":             {`{"dpop":"honour"}`, "DPoP ", nil, "", `DPoP error="invalid_dpop_proof", ` + algs},
-		"of another key":       {`{"dpop":"honour"}`, "DPoP ", &other, "", `DPoP error="invalid_token", ` + algs},
+		"no token":           {`{"dpop":"honour"}`, "", nil, "", `Bearer, DPoP ` + algs},
+		"no token, required": {`{"dpop":"required","realm":"r"}`, "", nil, "", `DPoP realm="r", ` + algs},
+		"expired":            {`{"dpop":"honour","claims_to_verify":["exp"]}`, "Bearer ", nil, `"exp":1`, `Bearer error="invalid_token", DPoP error="invalid_token", ` + algs},
+		"expired, required":  {`{"dpop":"required","claims_to_verify":["exp"]}`, "DPoP ", nil, `"exp":1`, `DPoP error="invalid_token", ` + algs},
+		"as Bearer":          {`{"dpop":"honour"}`, "Bearer ", nil, "", `DPoP error="invalid_token", ` + algs},
+		"unbound, required":  {`{"dpop":"required"}`, "Bearer ", nil, `"cnf":{}`, `DPoP error="invalid_token", ` + algs},
+		"no proof":           {`{"dpop":"honour"}`, "DPoP ", nil, "", `DPoP error="invalid_dpop_proof", ` + algs},
+		"of another key":     {`{"dpop":"honour"}`, "DPoP ", &other, "", `DPoP error="invalid_token", ` + algs},
+		"where to log in": {
+			`{"dpop":"honour","realm":"r","resource_metadata":{"resource":"https://a/b","authorization_servers":["https://c"]}}`, "DPoP ", nil, "",
+			`DPoP realm="r", error="invalid_dpop_proof", resource_metadata="https://a/.well-known/oauth-protected-resource/b", ` + algs,
+		},
+		"where to log in, as Bearer": {
+			`{"dpop":"required","resource_metadata":{"resource":"https://a","authorization_servers":["https://c"]}}`, "Bearer ", nil, "",
+			`DPoP error="invalid_token", resource_metadata="https://a/.well-known/oauth-protected-resource", ` + algs,
+		},
 		"no nonce":             {`{"dpop":"honour","dpop_use_nonce":true}`, "DPoP ", &key, "", `DPoP error="use_dpop_nonce", ` + algs},
 		"not enough scope":     {`{"dpop":"required","scopes_required":["w"]}`, "DPoP ", &key, "", `DPoP error="insufficient_scope", scope="w", ` + algs},
 		"wrong, and dpop off":  {`{"claims_to_verify":["exp"]}`, "Bearer ", nil, `"exp":1`, `Bearer error="invalid_token"`},

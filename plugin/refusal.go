@@ -76,7 +76,26 @@ func unauthorized(c *schema.Config, reason Reason, message string) *Refusal {
 // are separated by commas (RFC 9110 section 11.6.1), which the bundled plugin
 // of Kong 3.9 forgets.
 func challenge(c *schema.Config, params ...string) string {
-	all := make([]string, 0, len(params)+2)
+	bearer := strings.TrimSuffix("Bearer "+strings.Join(challengeParams(c, params), ", "), " ")
+	switch c.DPoP {
+	case schema.BindingRequired:
+		return dpopChallenge(c, params...)
+	case schema.BindingHonour: // either will do
+		return bearer + ", " + dpopChallenge(c, params...)
+	case schema.BindingOff:
+	}
+	return bearer
+}
+
+// dpopChallenge is the challenge of RFC 9449 section 7.1.
+func dpopChallenge(c *schema.Config, params ...string) string {
+	algorithms := `algs="` + strings.Join(dpop.Algorithms(), " ") + `"`
+	return "DPoP " + strings.Join(append(challengeParams(c, params), algorithms), ", ")
+}
+
+// challengeParams adds to params what c has every challenge tell.
+func challengeParams(c *schema.Config, params []string) []string {
+	all := make([]string, 0, len(params)+3)
 	if c.Realm != "" {
 		all = append(all, `realm="`+quotable(c.Realm)+`"`)
 	}
@@ -84,20 +103,7 @@ func challenge(c *schema.Config, params ...string) string {
 	if c.ResourceMetadata != nil { // RFC 9728 section 5.1
 		all = append(all, `resource_metadata="`+quotable(metadataURL(c.ResourceMetadata))+`"`)
 	}
-	bearer := strings.TrimSuffix("Bearer "+strings.Join(all, ", "), " ")
-	switch c.DPoP {
-	case schema.BindingRequired:
-		return dpopChallenge(all...)
-	case schema.BindingHonour: // either will do
-		return bearer + ", " + dpopChallenge(all...)
-	case schema.BindingOff:
-	}
-	return bearer
-}
-
-// dpopChallenge is the challenge of RFC 9449 section 7.1.
-func dpopChallenge(params ...string) string {
-	return "DPoP " + strings.Join(append(params, `algs="`+strings.Join(dpop.Algorithms(), " ")+`"`), ", ")
+	return all
 }
 
 // quotable escapes what would end a quoted-string (RFC 9110 section 5.6.4).
@@ -173,9 +179,9 @@ func newRefusals(c *schema.Config) *refusals {
 		noCertificate:       unauthorized(c, ReasonNoCertificate, "Token is bound to a client certificate, and there is none"),
 		invalidCertificate:  unauthorized(c, ReasonInvalidCertificate, "Token is bound to a client certificate, and the one told cannot be read"),
 		wrongCertificate:    unauthorized(c, ReasonWrongCertificate, "Token is bound to another client certificate"),
-		unboundProven:       unproven(ReasonUnboundToken, invalidToken, "Token is not bound to a key"),
-		noProof:             unproven(ReasonInvalidProof, invalidProof, "DPoP proof is missing"),
-		boundBearer:         unproven(ReasonBearerOfBound, invalidToken, "Token is bound to a key, and must be sent as DPoP"),
+		unboundProven:       unproven(c, ReasonUnboundToken, invalidToken, "Token is not bound to a key"),
+		noProof:             unproven(c, ReasonInvalidProof, invalidProof, "DPoP proof is missing"),
+		boundBearer:         unproven(c, ReasonBearerOfBound, invalidToken, "Token is bound to a key, and must be sent as DPoP"),
 		malformed:           map[string]*Refusal{},
 	}
 	for _, what := range []string{malformedJSON, malformedAlg, malformedClaims, malformedSignature, malformedCrit} {
@@ -206,25 +212,25 @@ const (
 )
 
 // unproven refuses a token for how it is bound to a key, and for nothing else.
-func unproven(reason Reason, code, message string) *Refusal {
+func unproven(c *schema.Config, reason Reason, code, message string) *Refusal {
 	return &Refusal{
 		Status: http.StatusUnauthorized, Body: messageBody(message), Reason: reason,
-		WWWAuthenticate: dpopChallenge(`error="` + code + `"`),
+		WWWAuthenticate: dpopChallenge(c, `error="`+code+`"`),
 	}
 }
 
 // badProof refuses a proof. nonce is told to who needs one.
-func badProof(f *dpop.Fault, nonce func() string) *Refusal {
+func badProof(c *schema.Config, f *dpop.Fault, nonce func() string) *Refusal {
 	message := "Invalid DPoP proof; " + f.What
 	switch f.Kind {
 	case dpop.WrongKey:
-		return unproven(ReasonWrongProofKey, invalidToken, message)
+		return unproven(c, ReasonWrongProofKey, invalidToken, message)
 	case dpop.Stale:
-		return unproven(ReasonStaleProof, invalidProof, message)
+		return unproven(c, ReasonStaleProof, invalidProof, message)
 	case dpop.Replayed:
-		return unproven(ReasonReplayedProof, invalidProof, message)
+		return unproven(c, ReasonReplayedProof, invalidProof, message)
 	case dpop.NoNonce:
-		no := unproven(ReasonNoNonce, useNonce, message)
+		no := unproven(c, ReasonNoNonce, useNonce, message)
 		no.DPoPNonce = nonce()
 		return no
 	case dpop.Full:
@@ -234,7 +240,7 @@ func badProof(f *dpop.Fault, nonce func() string) *Refusal {
 		}
 	case dpop.Invalid:
 	}
-	return unproven(ReasonInvalidProof, invalidProof, message)
+	return unproven(c, ReasonInvalidProof, invalidProof, message)
 }
 
 func invalidClaims(c *schema.Config, faults *claimFaults) *Refusal {

@@ -23,7 +23,7 @@ func Normalize(uri string) (string, bool) {
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		authority, path = rest[:i], rest[i:]
 	}
-	host, port := splitAuthority(strings.ToLower(authority))
+	host, port := HostPort(strings.ToLower(authority))
 	path, ok = normalizePath(path)
 	if !ok || host == "" || strings.ContainsAny(host, "@\\ ") {
 		return "", false
@@ -42,9 +42,9 @@ func DefaultPort(scheme string) string {
 	return "80"
 }
 
-// splitAuthority returns a port of "" where none is told. An IPv6 address stays in
-// brackets.
-func splitAuthority(authority string) (host, port string) {
+// HostPort takes an authority apart, such as a Host header is. It returns a port of ""
+// where none is told. An IPv6 address stays in brackets.
+func HostPort(authority string) (host, port string) {
 	host, port, err := net.SplitHostPort(authority)
 	if err != nil {
 		return authority, ""
@@ -53,12 +53,6 @@ func splitAuthority(authority string) (host, port string) {
 		host = "[" + host + "]"
 	}
 	return host, port
-}
-
-// Port returns the port that a Host header tells, "" if it tells none.
-func Port(host string) string {
-	_, port := splitAuthority(host)
-	return port
 }
 
 // normalizePath normalizes a path that is empty or begins with a slash. It reports
