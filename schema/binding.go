@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 )
@@ -22,18 +23,20 @@ func bindings() []string {
 	return []string{string(BindingOff), string(BindingHonour), string(BindingRequired)}
 }
 
-// Proxies returns trusted_proxies. An address stands for itself alone.
+// Proxies returns trusted_proxies. An address stands for itself alone. The error joins a
+// [FieldError] for each that is neither that nor a block.
 func (c *Config) Proxies() ([]netip.Prefix, error) {
 	prefixes := make([]netip.Prefix, 0, len(c.TrustedProxies))
+	var faults []error
 	for i, text := range c.TrustedProxies {
 		prefix, err := netip.ParsePrefix(text)
 		if addr, bad := netip.ParseAddr(text); bad == nil && addr.Zone() == "" {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fault(fmt.Sprintf("config.trusted_proxies[%d]", i+1), "is neither an address nor a CIDR block")
+			faults = append(faults, fault(fmt.Sprintf("config.trusted_proxies[%d]", i+1), "is neither an address nor a CIDR block"))
 		}
 		prefixes = append(prefixes, prefix.Masked())
 	}
-	return prefixes, nil
+	return prefixes, errors.Join(faults...)
 }

@@ -16,6 +16,7 @@ func TestParseRefusesWhatBindsNothing(t *testing.T) {
 		`{` + header + `,"trusted_proxies":["::1","10.0.0.0/33"]}`:          "config.trusted_proxies[2]: is neither an address nor a CIDR block",
 		`{` + header + `,"trusted_proxies":["proxy.example"]}`:              "config.trusted_proxies[1]: is neither an address nor a CIDR block",
 		`{` + header + `,"trusted_proxies":["fe80::1%eth0"]}`:               "config.trusted_proxies[1]: is neither an address nor a CIDR block",
+		`{` + header + `,"trusted_proxies":["a","::1","b"]}`:                "config.trusted_proxies[1]: is neither an address nor a CIDR block\nconfig.trusted_proxies[3]: is neither an address nor a CIDR block",
 		`{` + header + `,"trusted_proxies":["::1","10.0.0.0/8","1.2.3.4"]}`: "",
 	} {
 		t.Run(config, func(t *testing.T) {

@@ -1,10 +1,20 @@
 package schema
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // checkMetadata checks resource_metadata.
 func (c *Config) checkMetadata() (errs []error) {
-	if m := c.ResourceMetadata; m != nil && len(m.AuthorizationServers) == 0 && len(c.Issuers) == 0 {
+	m := c.ResourceMetadata
+	if m == nil {
+		return nil
+	}
+	if _, err := url.Parse(m.Resource); err != nil {
+		errs = append(errs, fault("config.resource_metadata.resource", "is not a URL"))
+	}
+	if len(m.AuthorizationServers) == 0 && len(c.Issuers) == 0 {
 		errs = append(errs, fault("config.resource_metadata.authorization_servers", "required field missing (needed without issuers)"))
 	}
 	return errs

@@ -393,7 +393,7 @@ func Fields() []Field {
 			Fields: []Field{
 				{
 					Name: "resource", Type: String, Required: true,
-					Match:       &Pattern{Lua: "^https?://[^/?#@]+[^#]*$", Go: "^https?://[^/?#@]+[^#]*$"},
+					Match:       &Pattern{Lua: `^https?://[^/?#@%s]+[^#%s]*$`, Go: `^https?://[^/?#@\s]+[^#\s]*$`},
 					Description: "URL of the protected service, as clients know it, without a fragment. Example: https://api.example.com/mcp.",
 				},
 				{
