@@ -80,6 +80,7 @@ type loop struct {
 	listener int
 	wake     int
 	open     map[int32]*served
+	spare    []*served // closed, for their buffers: see take
 	draining bool
 	stopped  bool
 	waiters  chan struct{} // see descriptor
@@ -322,9 +323,12 @@ func (o *loop) accept() {
 
 // take serves a connection from now on.
 func (o *loop) take(fd int) {
-	c := &served{fd: int32(fd), worker: o.newcomers}
-	c.session = session{server: o.server, conn: offered(fd), mustNot: true}
-	c.in.R = arrived(fd)
+	c := new(served)
+	if last := len(o.spare) - 1; last >= 0 { // a refusal takes a connection each
+		c, o.spare = o.spare[last], o.spare[:last]
+	}
+	*c = served{fd: int32(fd), worker: o.newcomers, session: c.session.renewed(o.server)}
+	c.conn, c.in.R, c.mustNot = offered(fd), arrived(fd), true
 	if err := o.watch(fd, unix.EPOLLIN); err != nil {
 		o.server.faults.log(o.server.log, "cannot accept a connection", err)
 		_ = unix.Close(fd)
@@ -380,6 +384,10 @@ func (o *loop) close(c *served) {
 		delete(o.workers, c.worker.id)
 	}
 	_ = unix.Close(int(c.fd))
+	const most = 64
+	if len(o.spare) < most {
+		o.spare = append(o.spare, c)
+	}
 }
 
 // end closes a connection because of err.

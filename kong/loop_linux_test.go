@@ -123,3 +123,34 @@ func TestMuchIsHandedOver(t *testing.T) {
 		})
 	}
 }
+
+// What a connection leaves unfinished when it ends is not taken for a part of a later one.
+func TestConnectionsLeaveNothingBehind(t *testing.T) {
+	for name, leave := range map[string]func(w *worker, instance int32){
+		"a part of a frame":     func(w *worker, _ int32) { w.c.Write([]byte{200, 0, 0, 0, 8, 1}) },
+		"an event in its reads": func(w *worker, instance int32) { w.begin(instance); w.read() },
+		"a part of an answer":   func(w *worker, instance int32) { w.begin(instance); w.read(); w.c.Write([]byte{9, 0, 0, 0, 1}) },
+		"calls without answers": func(w *worker, _ int32) {
+			w.begin(w.start(`{"shadow":true}`))
+			for method := w.read(); len(method) > 0; method = w.read() { // until the event ends
+				w.read()
+				w.write(&pb.String{})
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, socket := serve(t, io.Discard)
+			first := dial(t, socket)
+			instance := first.start(`{}`)
+			w := dial(t, socket)
+			leave(w, instance)
+			w.c.Close()
+			for kong.Connections(server) > 1 {
+				time.Sleep(time.Millisecond)
+			}
+			if status := dial(t, socket).event(instance); status != 401 {
+				t.Errorf("%d, want 401", status)
+			}
+		})
+	}
+}

@@ -54,6 +54,19 @@ var (
 	errLater = errors.New("no room at the moment")
 )
 
+// renewed returns a session that has nothing of s but its buffers.
+func (s *session) renewed(server *Server) session {
+	s.in.Reset()
+	const most = 64 << 10
+	if cap(s.out.bytes) > most {
+		s.out.bytes = nil
+	}
+	return session{
+		server: server, in: s.in, out: batch{bytes: s.out.bytes[:0]}, lines: s.lines[:0],
+		request: plugin.Request{Headers: s.request.Headers[:0]},
+	}
+}
+
 func ended(err error) error {
 	for _, harmless := range []error{io.EOF, net.ErrClosed, syscall.EPIPE, syscall.ECONNRESET} {
 		if errors.Is(err, harmless) {

@@ -104,10 +104,15 @@ func (f *Reader) Partial() bool {
 // Release gives up all frames handed out.
 func (f *Reader) Release() {
 	if f.start == f.end {
-		f.start, f.end = 0, 0
+		f.Reset()
 	}
+}
+
+// Reset gives up all that was read. The Reader can then be used for another stream.
+func (f *Reader) Reset() {
+	f.start, f.end = 0, 0
 	const tooLarge = 8 * readerSize
-	if len(f.buf) > tooLarge && f.start == f.end {
+	if len(f.buf) > tooLarge {
 		f.buf = nil // after one odd frame, do not keep its room
 	}
 }
