@@ -39,7 +39,7 @@ func (w *world) lines() ([]line, error) {
 		line{name: "HS256, -edge, share_token false", config: `{"share_token":false}`, include: "-edge", baseConfig: "{}", connections: 16, token: hs, bundled: bundledHS},
 		line{name: "HS256, a claim in a header", config: claim, connections: 16, token: hs, bundled: bundledHS},
 		line{name: "HS256, a claim in a header, -edge -header", config: claim, include: "-edge -header X-User", connections: 16, token: hs, bundled: bundledHS},
-		line{name: "bad signature", connections: 16, token: bad, plain: true, refused: true, bundled: bundledNo},
+		line{name: "bad signature", connections: 16, token: bad, plain: true, floor: true, refused: true, bundled: bundledNo},
 	)
 	for _, algorithm := range []string{"RS256", "ES256", "EdDSA"} {
 		lines = append(lines,

@@ -67,7 +67,11 @@ func (l *line) subjects(ctx context.Context, o options) ([]*subject, error) {
 		all = append(all, &subject{name: l.name + ", plain go-pdk", binary: o.plain, request: newPDK(l.token, "")})
 	}
 	if o.floor != "" && l.floor {
-		all = append(all, &subject{name: l.name + ", floor", binary: o.floor, request: newPDK(l.token, "")})
+		config := ""
+		if l.refused {
+			config = `{"refuse":true}`
+		}
+		all = append(all, &subject{name: l.name + ", floor", binary: o.floor, config: config, request: newPDK(l.token, "")})
 	}
 	return all, nil
 }

@@ -1,5 +1,6 @@
 // Floor reads and writes the frames of an HS256 event and decides nothing: what is
-// left of a plugin's CPU time is what the kernel takes. It waits as the plugin's loop
+// left of a plugin's CPU time is what the kernel takes. With the configuration
+// {"refuse":true} it refuses every request. It waits as the plugin's loop
 // does (kong/loop_linux.go), so that the two can be compared:
 //
 //	cc -O2 -o bin/floor spec/bench/floor/floor.c
@@ -7,7 +8,7 @@
 //
 // It trusts its peer, and serves one worker.
 
-#define _GNU_SOURCE // accept4
+#define _GNU_SOURCE // accept4, memmem
 #include <err.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,11 +25,12 @@ enum { MOST = 1024, ROOM = 1 << 16, START_INSTANCE = 33, HANDLE_EVENT = 36 };
 static struct conn {
 	uint8_t in[ROOM];
 	size_t have;
-	int skip, waiting, owed;
+	int skip, waiting, owed, over;
 	uint64_t sequence;
 } *conns[MOST];
 static uint8_t out[ROOM];
 static size_t len;
+static int refuse;
 
 static void put(const void *p, size_t n) { memcpy(out + len, p, n), len += n; }
 static void number(uint64_t v) {
@@ -63,7 +65,8 @@ static uint64_t varint(const uint8_t **p) {
 
 // What is told of the caller, encoded once.
 static uint8_t identity[512], headers[512], token[ROOM];
-static size_t identity_len, headers_len, token_len;
+static uint8_t refusal[512];
+static size_t identity_len, headers_len, token_len, refusal_len;
 
 static size_t taken(uint8_t *to) { size_t n = len; return memcpy(to, out, n), len = 0, n; }
 
@@ -83,6 +86,17 @@ static void prepare(void) {
 	memset(some, 'x', sizeof some);
 	text(1, "authenticated_jwt_token", 23), number(2 << 3 | 2), number(3 + sizeof some), text(3, some, sizeof some);
 	token_len = taken(token);
+	const char *body = "{\"message\":\"Invalid signature\"}";
+	const char *sent[][2] = {{"Content-Type", "application/json; charset=utf-8"}, {"WWW-Authenticate", "Bearer error=\"invalid_token\""}};
+	static uint8_t fields[256];
+	for (int i = 0; i < 2; i++) {
+		size_t name = strlen(sent[i][0]), value = strlen(sent[i][1]);
+		number(1 << 3 | 2), number(2 + name + 2 + 2 + value);
+		text(1, sent[i][0], name), number(2 << 3 | 2), number(2 + value), text(3, sent[i][1], value);
+	}
+	size_t n = taken(fields);
+	number(1 << 3), number(401), text(2, body, strlen(body)), text(3, (char *)fields, n);
+	refusal_len = taken(refusal);
 }
 
 // frame serves one, and reports whether it was an event that waits for its reads.
@@ -90,6 +104,9 @@ static void frame(struct conn *c, const uint8_t *p, uint32_t n) {
 	const uint8_t *stop = p + n;
 	if (c->skip > 0) {
 		c->skip--;
+	} else if (c->waiting && refuse) {
+		call("kong.response.exit", refusal, refusal_len);
+		c->over = 1;
 	} else if (c->waiting) {
 		call("kong.client.authenticate", identity, identity_len);
 		call("kong.service.request.set_headers", headers, headers_len);
@@ -98,6 +115,7 @@ static void frame(struct conn *c, const uint8_t *p, uint32_t n) {
 		c->waiting = 0, c->skip = 3;
 	} else {
 		int kind = 0;
+		const uint8_t *from = p;
 		while (p < stop) {
 			uint64_t tag = varint(&p);
 			if (tag == 1 << 3) c->sequence = varint(&p);
@@ -105,6 +123,7 @@ static void frame(struct conn *c, const uint8_t *p, uint32_t n) {
 		}
 		if (kind == HANDLE_EVENT) call("kong.nginx.get_var", "\x0a\x0ego_jwt_request", 16), c->waiting = 1;
 		else reply(c->sequence, kind == START_INSTANCE);
+		if (kind == START_INSTANCE) refuse = memmem(from, n, "refuse", 6) != NULL;
 	}
 }
 
@@ -120,7 +139,7 @@ static int readable(struct conn *c, int fd) {
 	}
 	memmove(c->in, c->in + at, c->have -= at);
 	if (len > 0 && write(fd, out, len) != (ssize_t)len) return 0;
-	return len = 0, 1;
+	return len = 0, !c->over;
 }
 
 int main(int argc, char **argv) {
