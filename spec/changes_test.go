@@ -142,7 +142,7 @@ func TestUnseenCallersInAFlood(t *testing.T) {
 	address, args := metered(t)
 	g := startGateway(t, config, args...)
 	known := []string{tokenOf(t, "hs256", "hs-a", "HS256")}
-	calm := g.crowd(t, n/4, "/plain", func(int) string { return known[0] }, []int{200}, known, address)
+	calm := g.crowd(t, calmSize(n), "/plain", func(int) string { return known[0] }, []int{200}, known, address)
 	var made atomic.Int64
 	var storm weather
 	done := make(chan struct{})
