@@ -150,6 +150,7 @@ func status(in *instance) *pb.RpcReturn_InstanceStatus {
 // have Kong try again on each.
 func (s *instances) start(config []byte) *instance {
 	in := &instance{started: time.Now()}
+	s.store.Configured()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error

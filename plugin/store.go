@@ -164,6 +164,14 @@ func (s *Store) InvalidateConsumer(idOrUsername string) {
 	s.consumers.outdate(idOrUsername)
 }
 
+// Configured tells that Kong has sent a configuration. Without a source nothing else
+// tells that consumers may have changed, so then they are looked up again.
+func (s *Store) Configured() {
+	if s.o.Source == nil {
+		s.Invalidate()
+	}
+}
+
 // TrustUntil tells that changes will have been told of until then. After that,
 // nothing is good for longer than two seconds. Until it is first called, changes
 // are not expected to be told.

@@ -82,6 +82,7 @@ func (p prometheus) has(expr string) bool {
 // Prometheus that scrapes a plugin under load. With SPEC_METRICS_PICTURE, the
 // run takes longer, and is drawn into that file.
 func TestDashboardQueries(t *testing.T) {
+	needsLookups(t)
 	needsProgram(t, "prometheus", "prometheus")
 	t.Parallel()
 	provider, key, args := provider(t)

@@ -158,7 +158,7 @@ func (g *gateway) holdsNoSecret(t *testing.T, token string) {
 // TestErrorLogNamesCredential: a credential that cannot be used is named by key
 // and id at each request that needs it, and never shown.
 func TestErrorLogNamesCredential(t *testing.T) {
-	needsGateway(t)
+	needsLookups(t)
 	t.Parallel()
 	config := copyConfig(t, specConfig(t))
 	alice := consumer(t, config, conformance.Alice)

@@ -64,7 +64,7 @@ func explained(out string) (status string, body string, client, upstream http.He
 
 // TestExplain: of each kind of decision, what explain says is what the gateway does.
 func TestExplain(t *testing.T) {
-	needsGateway(t)
+	needsLookups(t)
 	t.Parallel()
 	now := time.Now().Unix()
 	g := withRoutes(t, map[string][]any{

@@ -74,7 +74,7 @@ func startGateway(t testing.TB, config any, args ...string) *gateway {
 
 func tryGateway(t testing.TB, config any, args ...string) (*gateway, error) {
 	t.Helper()
-	text, err := json.Marshal(config)
+	text, err := declare(config)
 	if err != nil {
 		return nil, err
 	}

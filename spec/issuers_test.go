@@ -136,6 +136,9 @@ func TestIssuers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if tt.path == "/custom" {
+				needsLookups(t)
+			}
 			token := tokenOf(t, "hs256", "hs-a", "HS256")
 			if tt.key != nil {
 				made, err := p.Token(tt.key, tt.claims, tt.header)

@@ -337,7 +337,7 @@ func TestPsychicSignatures(t *testing.T) {
 // TestSmallRSAKeys: RSA keys below 2048 bits are refused, rightly signed or not
 // (RFC 7518 sections 3.3 and 3.5, RFC 8725 section 3.2).
 func TestSmallRSAKeys(t *testing.T) {
-	needsGateway(t)
+	needsLookups(t)
 	t.Parallel()
 	keys := maps.Clone(setup.keys)
 	config := copyConfig(t, specConfig(t))
@@ -378,7 +378,7 @@ func TestSmallRSAKeys(t *testing.T) {
 // (RFC 7518 section 3.2, RFC 8725 section 3.5; CVE-2025-45768, CVE-2025-45769).
 // It goes on working, as on the bundled plugin, and is told of once.
 func TestWeakSecrets(t *testing.T) {
-	needsGateway(t)
+	needsLookups(t)
 	t.Parallel()
 	config := copyConfig(t, specConfig(t))
 	alice := consumer(t, config, conformance.Alice)

@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"slices"
@@ -18,6 +19,8 @@ var setups = map[string][]string{
 	// Nothing tells it of changes: credential-ttl bounds how long they go unseen.
 	"postgres-admin": {"-database=postgres", "-plugin-arg=-store=admin", "-plugin-arg=-credential-ttl=1s", "-plugin-arg=-unknown-ttl=1s"},
 	"data-plane":     {"-role=data_plane", "-nginx-include=auto", "-plugin-arg=-store=node"},
+	// Nothing is looked up: what would be in jwt_secrets is in each plugin's configuration.
+	"none": {"-role=data_plane", "-plugin-arg=-store=none"},
 }
 
 // setupFlags returns the flags of SPEC_SETUP.
@@ -34,6 +37,11 @@ func setupFlags(t testing.TB) []string {
 // byNode tells whether credentials come from the node's own store.
 func byNode() bool {
 	return slices.Contains(setups[os.Getenv("SPEC_SETUP")], "-plugin-arg=-store=node")
+}
+
+// byConfiguration tells whether credentials come from the plugin's configuration alone.
+func byConfiguration() bool {
+	return slices.Contains(setups[os.Getenv("SPEC_SETUP")], "-plugin-arg=-store=none")
 }
 
 // hasConfigurations tells whether what changes is a whole declarative configuration,
@@ -59,6 +67,84 @@ func needsAdminLookups(t *testing.T) {
 	if byNode() {
 		t.Skip("credentials come from the node's own store")
 	}
+	needsLookups(t)
+}
+
+// needsLookups skips what is about rows of jwt_secrets, or about looking them up.
+func needsLookups(t *testing.T) {
+	t.Helper()
+	needsGateway(t)
+	if byConfiguration() {
+		t.Skip("-store none: nothing is looked up, and nobody has jwt_secrets")
+	}
+}
+
+// declare returns Kong's declarative configuration as the setup has it: with -store
+// none, the credentials of all consumers are in the configuration of each go-jwt plugin,
+// unless that has its own with the same key, and no consumer has jwt_secrets.
+func declare(config any) ([]byte, error) {
+	text, err := json.Marshal(config)
+	if err != nil || !byConfiguration() {
+		return text, err
+	}
+	var all object
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, err
+	}
+	var credentials []any
+	for _, c := range list(all["consumers"]) {
+		consumer, _ := c.(object)
+		id := consumer["id"]
+		if id == nil {
+			id = consumer["username"]
+		}
+		for _, row := range list(consumer["jwt_secrets"]) {
+			credentials = append(credentials, inConfiguration(row.(object), id))
+		}
+		delete(consumer, "jwt_secrets")
+	}
+	giveCredentials(all, credentials)
+	return json.Marshal(all)
+}
+
+// inConfiguration makes a row of jwt_secrets one of the plugin's credentials.
+func inConfiguration(row object, consumer any) object {
+	c := object{"consumer": consumer}
+	for from, to := range map[string]string{"key": "key", "algorithm": "algorithm", "secret": "secret", "rsa_public_key": "public_key"} {
+		if v, ok := row[from]; ok {
+			c[to] = v
+		}
+	}
+	return c
+}
+
+// giveCredentials gives them to each go-jwt plugin in an entity and those nested in it.
+func giveCredentials(entity object, credentials []any) {
+	for field, v := range entity {
+		for _, e := range list(v) {
+			nested, _ := e.(object)
+			if field != "plugins" {
+				giveCredentials(nested, credentials)
+				continue
+			}
+			if nested["name"] != "go-jwt" {
+				continue
+			}
+			config, _ := nested["config"].(object)
+			if config == nil {
+				config = object{}
+				nested["config"] = config
+			}
+			own := list(config["credentials"])
+			given := slices.Clone(own)
+			for _, c := range credentials {
+				if !slices.ContainsFunc(own, func(o any) bool { return o.(object)["key"] == c.(object)["key"] }) {
+					given = append(given, c)
+				}
+			}
+			config["credentials"] = given
+		}
+	}
 }
 
 // configure brings a new configuration in, the way the setup has for it, and
@@ -69,7 +155,11 @@ func (g *gateway) configure(t testing.TB, config any) {
 	if name := os.Getenv("SPEC_SETUP"); name == "" || name == "node" {
 		path = "/config"
 	}
-	if status, text := g.post(t, path, config); status != 201 {
+	declared, err := declare(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, text := g.post(t, path, json.RawMessage(declared)); status != 201 {
 		t.Fatalf("POST %s: %d %s", path, status, text)
 	}
 }

@@ -70,7 +70,7 @@ func TestToken(t *testing.T) {
 // TestTokenOfConfiguration: "go-jwt token -config" takes the credential from the file
 // that the gateway has.
 func TestTokenOfConfiguration(t *testing.T) {
-	needsGateway(t)
+	needsLookups(t)
 	t.Parallel()
 	private, public := ecKey(t)
 	const secret = "c2VjcmV0IG9mIG1vcmUgdGhhbiB0aGlydHktdHdvIGJ5dGVz" // base64
