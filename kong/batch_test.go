@@ -80,9 +80,15 @@ func TestCalls(t *testing.T) {
 		call(t, kong.LoadConsumerBytes("x"), "kong.client.load_consumer", &pb.ConsumerSpec{Id: "x", ByUsername: true})
 	})
 	t.Run("exit", func(t *testing.T) {
-		call(t, kong.ExitBytes(&plugin.Refusal{Status: 401, Body: []byte(`{}`), WWWAuthenticate: "Bearer"}),
+		call(t, kong.ExitBytes(&plugin.Refusal{Status: 401, Body: []byte(`{}`), WWWAuthenticate: "Bearer"}, false),
 			"kong.response.exit", &pb.ExitArgs{Status: 401, Body: []byte(`{}`), Headers: &structpb.Struct{Fields: map[string]*structpb.Value{
 				"Content-Type": text("application/json; charset=utf-8"), "WWW-Authenticate": text("Bearer"),
+			}}})
+	})
+	t.Run("exit of a gRPC call", func(t *testing.T) {
+		call(t, kong.ExitBytes(&plugin.Refusal{Status: 401, Body: []byte(`{"message":"Ä"}`), WWWAuthenticate: "Bearer"}, true),
+			"kong.response.exit", &pb.ExitArgs{Status: 401, Body: []byte("Ä"), Headers: &structpb.Struct{Fields: map[string]*structpb.Value{
+				"WWW-Authenticate": text("Bearer"),
 			}}})
 	})
 }

@@ -56,7 +56,7 @@ func AnswerBytes(g *plugin.Grant, remove bool, more ...string) (b []byte, calls 
 	return out.bytes, out.calls
 }
 
-func ExitBytes(r *plugin.Refusal) []byte { return r.Encoded(encodeExit) }
+func ExitBytes(r *plugin.Refusal, grpc bool) []byte { return r.Encoded(grpc, encodeExit) }
 
 func EndBytes(sequence uint64) []byte {
 	var b batch

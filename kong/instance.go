@@ -29,7 +29,8 @@ type instance struct {
 	reads   *reads
 	shared  *shared
 
-	// Of one without an engine: why, and where to mend it; and how often that is told.
+	// Of one without an engine, which refuses every request: why, and where to mend it;
+	// and how often that is told.
 	fault []any
 	limit limiter
 }
@@ -156,7 +157,7 @@ func (s *instances) start(config []byte) *instance {
 	var err error
 	in.shared, err = s.prepare(config)
 	if where := placeOf(config); err != nil {
-		in.fault = append([]any{"why", err}, where.attrs()...)
+		in.fault, in.reads = append([]any{"why", err}, where.attrs()...), undecided()
 		s.print.Error(configurationRefused, in.fault...)
 	} else {
 		in.engine, in.reads = in.shared.engine, in.shared.reads

@@ -50,7 +50,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	case len(socket) > maxUnixPath:
 		return fmt.Errorf("-kong-prefix: %s is too long for a socket", socket)
 	}
-	c := carried{edge: o.Edge}
+	c := carried{edge: o.Edge, protocol: true}
 	command := "go-jwt -nginx-conf -kong-prefix " + o.Prefix
 	if o.Edge {
 		command += " -edge"

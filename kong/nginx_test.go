@@ -53,7 +53,7 @@ func TestNginxConf(t *testing.T) {
 		t.Errorf("%d spellings, want %d", len(cleared), n)
 	}
 	for _, want := range []string{
-		`default "go-jwt/2 edge x-token x-user-name\n`, `\n$http_authorization\n$http_x_token\n$http_x_user_name";`,
+		`default "go-jwt/2 edge x-token x-user-name :protocol\n`, `\n$http_authorization\n$http_x_token\n$http_x_user_name\n$server_protocol $content_type";`,
 		`listen "unix:/p/sockets/go-jwt";`,
 	} {
 		if !strings.Contains(text, want) {

@@ -40,6 +40,7 @@ type session struct {
 	ending    bool      // Kong will close the connection: until then, it is only read from
 	variables bool      // the event's reads are those of the nginx variable
 	request   plugin.Request
+	grpc      bool   // it is a gRPC call, as far as is known
 	absent    bool   // none of the headers that a grant sets has come with the request
 	removed   []byte // headers to be removed beside (appendRemovals), for they may have come
 	lines     []line // about the request, to be carried by the event
@@ -92,7 +93,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		}
 		return false, s.write(wire.AppendFrame(s.out.bytes[:0], func(b []byte) []byte { return append(b, answer...) }))
 	}
-	s.began, s.lines = s.server.metrics.now(), s.lines[:0]
+	s.began, s.lines, s.grpc = s.server.metrics.now(), s.lines[:0], false
 	s.instance = s.server.instances.get(s.event.Instance)
 	switch {
 	case s.instance == nil:
@@ -100,9 +101,8 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		// it starts the instance anew, and then the event.
 		return true, fmt.Errorf("no plugin instance %d", s.event.Instance)
 	case s.instance.engine == nil:
-		s.asked, s.got = 0, 0
-		s.tell(&s.instance.limit, slog.LevelError, configurationRefused, s.instance.fault...)
-		return true, s.exit(plugin.Misconfigured(), nil)
+		s.variables = false
+		return true, s.write(s.instance.reads.plain.bytes)
 	case string(s.event.Name) != "access":
 		s.asked, s.got = 0, 0
 		return true, s.exit(plugin.Failure(), nil)
@@ -144,6 +144,9 @@ func (s *session) finish(ctx context.Context) (err error) {
 			err = s.exit(plugin.Failure(), nil)
 		}
 	}()
+	if s.instance.engine == nil {
+		return s.refuse()
+	}
 	no, err := s.read(s.instance.reads)
 	switch {
 	case errors.Is(err, errMustWait):
@@ -173,6 +176,15 @@ func (s *session) finish(ctx context.Context) (err error) {
 	return s.allow(&out)
 }
 
+// refuse refuses a request because of the configuration.
+func (s *session) refuse() error {
+	if err := s.readUndecided(); err != nil {
+		return s.fail(err)
+	}
+	s.tell(&s.instance.limit, slog.LevelError, configurationRefused, s.instance.fault...)
+	return s.exit(plugin.Misconfigured(), nil)
+}
+
 // fail ends the request after a failed exchange with Kong, if it can still be.
 func (s *session) fail(err error) error {
 	if errors.Is(ended(err), errEnded) {
@@ -195,12 +207,14 @@ func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 			return nil, err
 		}
 	}
+	unsure := false // whether it is a gRPC call
 	if r.headers {
 		headers, no, err := s.headers()
 		if no != nil || err != nil {
 			return no, err
 		}
 		r.fromHeaders(headers, &s.request)
+		unsure = !s.grpc && mayBeGRPC(headers)
 	}
 	if r.authorization {
 		value, err := s.text()
@@ -219,7 +233,10 @@ func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 			return nil, err
 		}
 	}
-	return nil, s.rest(r, false)
+	if err := s.rest(r, false); err != nil || !unsure {
+		return nil, err
+	}
+	return nil, s.askProtocol()
 }
 
 // readVariable fills s.request by way of the nginx variable; it is not done if
@@ -236,6 +253,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	if c == nil {
 		return false, nil, nil
 	}
+	s.grpc = c.isGRPC(value)
 	by := r.coverBy(c)
 	others, absent, good := r.fromVariable(value, by, &s.request)
 	if !good {
@@ -400,7 +418,7 @@ func (s *session) exit(r *plugin.Refusal, log *plugin.Log) error {
 	if log != nil {
 		s.out.serialize(log)
 	}
-	return s.leave(r.Encoded(encodeExit))
+	return s.leave(r.Encoded(s.grpc, encodeExit))
 }
 
 // reply ends the request with an answer to the client who is not refused.

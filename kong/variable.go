@@ -16,10 +16,11 @@ const requestVariable = "go_jwt_request"
 
 // variableVersion is the first word of the first part, which tells the shape of
 // the rest: method, raw query, cookies, Connection, some headers run together,
-// Authorization, and the headers that the first part names.
+// Authorization, the headers that the first part names, and what its other words tell.
 const (
 	variableVersion = "go-jwt/2"
-	variableParts   = 7 // without those
+	protocolWord    = ":protocol" // with the colon that no header's name has
+	variableParts   = 7           // without those
 	maxCarried      = 16
 )
 
@@ -37,6 +38,8 @@ type carried struct {
 	// headers are carried too, named in lower case with dashes. Of their
 	// spellings with underscores, nginx removes what clients send.
 	headers []string
+	// protocol: the last part has the protocol and the content type, separated by a space.
+	protocol bool
 }
 
 // tag returns the first part.
@@ -45,7 +48,11 @@ func (c *carried) tag() string {
 	if c.edge {
 		words = append(words, "edge")
 	}
-	return strings.Join(append(words, c.headers...), " ")
+	words = append(words, c.headers...)
+	if c.protocol {
+		words = append(words, protocolWord)
+	}
+	return strings.Join(words, " ")
 }
 
 // parseCarried is the reverse of tag; nil: it was made by another version.
@@ -58,10 +65,22 @@ func parseCarried(tag string) *carried {
 	if len(c.headers) > 0 && c.headers[0] == "edge" {
 		c.edge, c.headers = true, c.headers[1:]
 	}
+	if last := len(c.headers) - 1; last >= 0 && c.headers[last] == protocolWord {
+		c.protocol, c.headers = true, c.headers[:last]
+	}
 	if len(c.headers) > maxCarried {
 		return nil
 	}
 	return c
+}
+
+// parts returns how many parts the variable has.
+func (c *carried) parts() int {
+	n := variableParts + len(c.headers)
+	if c.protocol {
+		n++
+	}
+	return n
 }
 
 // part returns which part of the variable holds the header of that name; 0: none.
@@ -124,8 +143,8 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 	if !by.enough {
 		return false, false, false
 	}
-	var most [variableParts + maxCarried][]byte
-	parts := most[:variableParts+len(by.of.headers)]
+	var most [variableParts + maxCarried + 1][]byte
+	parts := most[:by.of.parts()]
 	for i := range parts {
 		part, rest, more := bytes.Cut(value, []byte("\n"))
 		if last := i == len(parts)-1; more == last {

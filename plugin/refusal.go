@@ -31,23 +31,50 @@ type Refusal struct {
 	// MissedBy is by how many seconds exp, nbf or iat was missed; nil: none was.
 	MissedBy *float64
 
-	encoded atomic.Pointer[[]byte]
+	encoded, encodedGRPC atomic.Pointer[[]byte]
 }
 
-// Encoded returns what encode makes of r's reply. It is made once for each r, by the
-// first caller's encode; it must not be changed.
-func (r *Refusal) Encoded(encode func(*Reply) []byte) []byte {
-	if b := r.encoded.Load(); b != nil {
+// Encoded returns what encode makes of r's reply, or of that to a gRPC call. Either is
+// made once for each r, by the first caller's encode; it must not be changed.
+func (r *Refusal) Encoded(grpc bool, encode func(*Reply) []byte) []byte {
+	kept := &r.encoded
+	if grpc {
+		kept = &r.encodedGRPC
+	}
+	if b := kept.Load(); b != nil {
 		return *b
 	}
-	b := encode(r.Reply())
-	r.encoded.Store(&b)
+	reply := r.Reply()
+	if grpc {
+		reply = r.GRPCReply()
+	}
+	b := encode(reply)
+	kept.Store(&b)
 	return b
 }
 
 // Reply returns r as what is sent.
 func (r *Refusal) Reply() *Reply {
-	reply := &Reply{Status: r.Status, Body: r.Body, Headers: []Header{jsonContent()}}
+	return r.reply(r.Body, jsonContent())
+}
+
+// GRPCReply returns r as what Kong is told where the request is a gRPC call. Of a body
+// without a Content-Type it makes grpc-message, and grpc-status of the status
+// (kong/pdk/response.lua).
+func (r *Refusal) GRPCReply() *Reply {
+	var body struct{ Message string }
+	if err := json.Unmarshal(r.Body, &body); err != nil || body.Message == "" {
+		body.Message = grpcUnauthenticated
+	}
+	return r.reply([]byte(body.Message))
+}
+
+// grpcUnauthenticated is what Kong calls 401 where a body has no message: that of
+// claims which are not as they must be.
+const grpcUnauthenticated = "Unauthenticated"
+
+func (r *Refusal) reply(body []byte, headers ...Header) *Reply {
+	reply := &Reply{Status: r.Status, Body: body, Headers: headers}
 	for _, h := range []Header{{Name: "WWW-Authenticate", Value: r.WWWAuthenticate}, {Name: "Retry-After", Value: r.RetryAfter}, {Name: "DPoP-Nonce", Value: r.DPoPNonce}} {
 		if h.Value != "" {
 			reply.Headers = append(reply.Headers, h)

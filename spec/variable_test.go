@@ -89,7 +89,7 @@ func TestVariableOfAnotherVersion(t *testing.T) {
 	}
 	for name, edit := range map[string]func(string) string{
 		"other tag":     func(s string) string { return strings.Replace(s, "go-jwt/2", "go-jwt/1", 1) },
-		"other content": func(s string) string { return strings.Replace(s, "go-jwt/2\\n", "", 1) },
+		"other content": func(s string) string { return strings.Replace(s, "go-jwt/2 :protocol\\n", "", 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,8 +80,8 @@ func TestVariableOfThisNginx(t *testing.T) {
 	headers := []string{"X_Consumer_ID:", "X-Consumer_ID: evil"}
 	want := ""
 	if major, minor := version(t); major > 1 || minor >= 23 {
-		want = "go-jwt/2\nGET\n\n\n\n, evil\n"
-	} else if got := startNewNode(t).raw(t, "/variable", headers...); got != "go-jwt/2\nGET\n\n\n\n\n" {
+		want = "go-jwt/2 :protocol\nGET\n\n\n\n, evil\n\nHTTP/1.0 "
+	} else if got := startNewNode(t).raw(t, "/variable", headers...); got != "go-jwt/2 :protocol\nGET\n\n\n\n\n\nHTTP/1.0 " {
 		t.Errorf("it is old for nothing: with another pattern it shows %q", got)
 	}
 	if got := n.raw(t, "/variable", headers...); got != want {
@@ -92,12 +92,12 @@ func TestVariableOfThisNginx(t *testing.T) {
 // The parts of the variable, in their order.
 func TestVariable(t *testing.T) {
 	plain, carrying := startNewNode(t), startNewNode(t, "-header", "X-Token", "-header", "x_user_name", "-edge")
-	const edge = "go-jwt/2 edge x-token x-user-name"
+	const edge = "go-jwt/2 edge x-token x-user-name :protocol"
 	for name, tt := range map[string]struct {
 		n       *node
 		target  string
 		headers []string
-		want    []string // less the first part
+		want    []string // less the first part, and the last: the protocol and the type
 	}{
 		"nothing":              {plain, "/variable", nil, []string{"GET", "", "", "", "", ""}},
 		"query":                {plain, "/variable?jwt=a.b.c&x=%0A%00", nil, []string{"GET", "jwt=a.b.c&x=%0A%00", "", "", "", ""}},
@@ -118,15 +118,23 @@ func TestVariable(t *testing.T) {
 		"identity at the edge": {carrying, "/variable", []string{"X-Consumer-ID: evil", "X_Anonymous_Consumer: true"}, []string{"GET", "", "", "", "", "", "", ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tag := "go-jwt/2"
+			tag := "go-jwt/2 :protocol"
 			if tt.n == carrying {
 				tag = edge
 			}
-			want := strings.Join(append([]string{tag}, tt.want...), "\n")
+			want := strings.Join(append([]string{tag}, tt.want...), "\n") + "\nHTTP/1.0 "
 			if got := tt.n.raw(t, tt.target, tt.headers...); got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// The last part is what tells a gRPC call: the protocol, and the content type as sent.
+func TestVariableTellsGRPC(t *testing.T) {
+	got := startNewNode(t).raw(t, "/variable", "Content_Type: application/grpc", "content-type: Text/x, y")
+	if !strings.HasSuffix(got, "\nHTTP/1.0 Text/x, y") {
+		t.Errorf("%q", got)
 	}
 }
 
