@@ -260,6 +260,7 @@ func TestPolicy(t *testing.T) {
 		"scopes together":              {`"scopes_required":["read write","admin"]`, `"scope":["write","read"]`, accepted},
 		"half of the scopes together":  {`"scopes_required":["read write","admin"]`, `"scope":"read"`, scope},
 		"scope as part of a word":      {`"scopes_required":["read"]`, `"scope":"reader"`, scope},
+		"an element without a scope":   {`"scopes_required":["\u00a0"]`, `"scope":"read"`, scope},
 		"no scopes":                    {`"scopes_required":["read"]`, `"x":1`, scope},
 		"scopes elsewhere":             {`"scopes_required":["read"],"scopes_claim":["a","scp"]`, `"a":{"scp":["read"]}`, accepted},
 		"claim equals":                 {`"claims_required":[{"claim":["realm","role"],"value":"admin"}]`, `"realm":{"role":"admin"}`, accepted},

@@ -35,7 +35,8 @@ func checkPolicy(c *schema.Config, t *token) *Refusal {
 	if len(c.ScopesRequired) > 0 {
 		has := claimWords(claimAt(t.claims, c.ScopesClaim))
 		enough := slices.ContainsFunc(c.ScopesRequired, func(wanted string) bool {
-			return !slices.ContainsFunc(strings.Fields(wanted), func(scope string) bool { return !slices.Contains(has, scope) })
+			scopes := strings.Fields(wanted)
+			return len(scopes) > 0 && !slices.ContainsFunc(scopes, func(scope string) bool { return !slices.Contains(has, scope) })
 		})
 		t.trace.step(CheckScopesRequired, 0, enough)
 		if !enough {

@@ -199,7 +199,8 @@ func Fields() []Field {
 			Description: "Accepted values of the iss claim. Empty: iss is not checked.",
 		},
 		{
-			Name: "scopes_required", Group: "claims", Type: Set, Elements: &Field{Type: String},
+			Name: "scopes_required", Group: "claims", Type: Set,
+			Elements:    &Field{Type: String, Match: &Pattern{Lua: "%S", Go: `\S`}},
 			Default:     []string{},
 			Description: "Scopes of which the token must have at least one; otherwise the answer is 403. An element with several scopes, separated by spaces, requires all of them.",
 		},

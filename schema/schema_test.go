@@ -161,9 +161,10 @@ func TestParseNamesTheFieldAtFault(t *testing.T) {
 		`{"revocations":[{"refresh":5}]}`:                                                            "config.revocations[1].url: required field missing",
 		`{"revocations":[{"url":"ftp://a"}]}`:                                                        "config.revocations[1].url: invalid value: must match ^https?://",
 		`{"revocations":[{"url":"https://a","on_failure":"ignore"}]}`:                                "config.revocations[1].on_failure: expected one of: closed, open",
-		`{"leeway":301}`:      "config.leeway: value should be between 0 and 300",
-		`{"anonymous_on":[]}`: "config.anonymous_on: length must be at least 1",
-		`{"scopes_claim":[]}`: "config.scopes_claim: length must be at least 1",
+		`{"leeway":301}`:                    "config.leeway: value should be between 0 and 300",
+		`{"anonymous_on":[]}`:               "config.anonymous_on: length must be at least 1",
+		`{"scopes_required":["read","  "]}`: "config.scopes_required[2]: invalid value: must match \\S",
+		`{"scopes_claim":[]}`:               "config.scopes_claim: length must be at least 1",
 	} {
 		t.Run(config, func(t *testing.T) {
 			if _, got := parse(t, config); got != want {
