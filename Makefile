@@ -58,9 +58,11 @@ mutate: ## make small changes to the code of MUTATE (plugin, kong and schema; se
 			gremlins unleash --workers 1 --timeout-coefficient 5 -S lt $$dir; \
 	done
 
-soak: build ## run the plugin under load and faults for SOAKTIME (30m) and check every answer, then flood it with FLOOD (1000000) tokens of each kind
-	go run ./spec/soak -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
+soak: build ## run the plugin under load and faults for SOAKTIME (30m) by each source, and check every answer; then flood it with FLOOD (1000000) tokens of each kind
+	go run ./spec/soak -store node -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
+	go run ./spec/soak -store admin -plugin bin/go-jwt -gateway bin/gateway -duration $(SOAKTIME) -connections 64
 	SPEC_FLOOD=$(FLOOD) go test -count=1 -timeout 4h -v -run '^TestFloods$$' ./spec
+	SPEC_SETUP=node SPEC_FLOOD=$(FLOOD) go test -count=1 -timeout 4h -v -run '^TestUnseenCallersInAFlood$$' ./spec
 
 image: ## build the Docker image for Kong KONG_VERSION (3.9)
 	docker build --build-arg KONG_VERSION=$(KONG_VERSION) --build-arg VERSION=$(VERSION) -t kong-go-jwt .

@@ -18,8 +18,8 @@ const (
 	// something for a busy machine.
 	revocation = 3 * time.Second
 	// recovery is how soon a change must be seen that was made, or became
-	// visible, while the Admin API failed, counted from its recovery: one more
-	// request that takes its whole time.
+	// visible, while lookups failed, counted from their recovery: one more that
+	// takes its whole time.
 	recovery = 5 * time.Second
 )
 
@@ -86,7 +86,7 @@ func (c *caller) unknownSince(t time.Time) bool {
 	return last.user == "" || last.settled.IsZero() || last.settled.After(t)
 }
 
-// outages are when the Admin API failed, and when the plugin was started anew.
+// outages are when lookups failed, and when the plugin was started anew.
 type outages struct {
 	mu      sync.Mutex
 	failing []outage
@@ -113,7 +113,7 @@ func (o *outages) seenBy(t time.Time) time.Time {
 }
 
 // excuse tells whether the lookup of c's credential could fail for a request at
-// those times: the Admin API fails, and the plugin does not know the credential,
+// those times: lookups fail, and the plugin does not know the credential,
 // because it was started anew, or the credential is new. c nil: nobody's.
 func (o *outages) excuse(c *caller, sent, answered time.Time) bool {
 	const aftermath, before = 3 * time.Second, 5 * time.Second

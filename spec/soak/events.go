@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,9 +46,9 @@ func (w *world) live(ctx context.Context, chance *rand.Rand, o options) error {
 				}
 			})
 		default:
-			// A reload now and then meets an Admin API that fails.
+			// A reload now and then meets lookups that fail.
 			reloads := n >= 96 && time.Now().Before(calm)
-			err = w.fault(ctx, chance, reloads)
+			err = w.fault(ctx, chance, o.failing(chance), reloads)
 		}
 		if err != nil {
 			return err
@@ -94,8 +95,20 @@ func (w *world) change(what string, c *caller, change func(*state)) error {
 	return nil
 }
 
-// fault has the Admin API fail for some seconds.
-func (w *world) fault(ctx context.Context, chance *rand.Rand, reloads bool) error {
+// failing draws what fails: the Admin API, or of the node's store the lookups, the
+// changes that it tells of, or both.
+func (o *options) failing(chance *rand.Rand) []string {
+	if o.store == "admin" {
+		return []string{"admin"}
+	}
+	return [][]string{{lookups}, {"changes"}, {lookups, "changes"}}[chance.IntN(3)]
+}
+
+// lookups are what the gateway calls them where they are in the node's store.
+const lookups = "store"
+
+// fault has something fail for some seconds.
+func (w *world) fault(ctx context.Context, chance *rand.Rand, what []string, reloads bool) error {
 	modes := []object{
 		{"mode": "slow", "delay_ms": 300},
 		{"mode": "slow", "delay_ms": 10_000},
@@ -107,15 +120,13 @@ func (w *world) fault(ctx context.Context, chance *rand.Rand, reloads bool) erro
 		{"mode": "reset"},
 	}
 	mode := modes[chance.IntN(len(modes))]
-	w.happened[fmt.Sprintf("Admin API: %s", mode["mode"])]++
-	text, err := json.Marshal(mode)
-	if err != nil {
-		return err
+	w.happened[fmt.Sprintf("%s: %s", strings.Join(what, " and "), mode["mode"])]++
+	// While changes alone are not told, lookups have to show them in time.
+	if what[0] != "changes" {
+		w.outages.begin()
+		defer w.outages.end()
 	}
-	w.outages.begin()
-	defer w.outages.end()
-	const ok = 200
-	if err := w.post("/__faults", text, ok); err != nil {
+	if err := w.fail(what, mode); err != nil {
 		return err
 	}
 	pause := func() {
@@ -131,5 +142,21 @@ func (w *world) fault(ctx context.Context, chance *rand.Rand, reloads bool) erro
 		}
 		pause()
 	}
-	return w.post("/__faults", []byte(`{"mode":"none"}`), ok)
+	return w.fail(what, object{"mode": "none"})
+}
+
+// fail sets the mode in which something fails.
+func (w *world) fail(what []string, mode object) error {
+	const ok = 200
+	for _, of := range what {
+		mode["of"] = of
+		text, err := json.Marshal(mode)
+		if err != nil {
+			return err
+		}
+		if err := w.post("/__faults", text, ok); err != nil {
+			return err
+		}
+	}
+	return nil
 }

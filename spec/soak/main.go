@@ -1,9 +1,9 @@
 // Soak keeps the plugin under load for a long time, behind the embedded gateway,
-// while the gateway is reloaded, credentials change and the Admin API fails. It
-// checks every single answer against what the token deserves, and prints what it
-// saw: the command behind "make soak".
+// while the gateway is reloaded, credentials change and lookups fail, by the Admin
+// API or in the node's own store. It checks every single answer against what the
+// token deserves, and prints what it saw: the command behind "make soak".
 //
-//	go run ./spec/soak -duration 30m -connections 64
+//	go run ./spec/soak -store node -duration 30m -connections 64
 //
 // It fails if one answer was wrong, or if memory, goroutines or threads grew.
 package main
@@ -25,6 +25,7 @@ import (
 
 type options struct {
 	plugin, gateway string
+	store           string
 	duration        time.Duration
 	connections     int
 	pause           time.Duration
@@ -35,12 +36,16 @@ func main() {
 	var o options
 	flag.StringVar(&o.plugin, "plugin", "", "the go-jwt `binary`; empty: it is built")
 	flag.StringVar(&o.gateway, "gateway", "", "the embedded gateway's `binary`; empty: it is built")
+	flag.StringVar(&o.store, "store", "node", "`where` the plugin looks credentials up: node or admin")
 	flag.DurationVar(&o.duration, "duration", 30*time.Minute, "how long it takes")
 	flag.IntVar(&o.connections, "connections", 64, "how many requests are under way")
 	flag.DurationVar(&o.pause, "pause", 4*time.Second, "the mean time between two things that happen")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what chance is made from")
 	flag.Parse()
 	log.SetFlags(log.Ltime)
+	if o.store != "node" && o.store != "admin" {
+		log.Fatalf("soak: -store: must be node or admin, not %q", o.store)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {
@@ -71,7 +76,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer w.close()
-	log.Printf("%v with %d connections, seed %d", o.duration, o.connections, o.seed)
+	log.Printf("%v with %d connections, -store %s, seed %d", o.duration, o.connections, o.store, o.seed)
 
 	ctx, cancel := context.WithTimeout(ctx, o.duration)
 	defer cancel()

@@ -230,7 +230,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 	w.gateway = exec.Command(o.gateway,
 		"-strict", "-config", w.configFile, "-plugin", o.plugin, "-kong-prefix", dir, "-workers", "2",
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-nginx-include", "auto", "-log-level", "info",
-		"-plugin-arg=-metrics-listen", "-plugin-arg="+w.metrics)
+		"-plugin-arg=-store", "-plugin-arg="+o.store, "-plugin-arg=-metrics-listen", "-plugin-arg="+w.metrics)
 	w.gateway.Stdout, w.gateway.Stderr = w.log, w.log
 	if err := w.gateway.Start(); err != nil {
 		return err
@@ -242,7 +242,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 			continue
 		}
 		w.proxy, w.admin, w.control = m[1], m[2], m[3]
-		if c, err := net.Dial("unix", m[3]); err == nil {
+		if c, err := net.Dial("unix", m[4]); err == nil {
 			return c.Close()
 		}
 	}
