@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"kong-go-jwt/spec/gateway/schema"
 )
 
@@ -72,7 +70,7 @@ func (l *Loader) Load(text []byte) (*Store, error) {
 
 func decode(text []byte) (map[string]any, error) {
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		converted, err := yaml.YAMLToJSON(text)
+		converted, err := yamlToJSON(text)
 		if err != nil {
 			return nil, fmt.Errorf("reading YAML: %w", err)
 		}
