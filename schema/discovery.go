@@ -15,7 +15,9 @@ func (c *Config) checkMetadata() (errs []error) {
 		errs = append(errs, fault("config.resource_metadata.resource", "is not a URL"))
 	}
 	if len(m.AuthorizationServers) == 0 && len(c.Issuers) == 0 {
-		errs = append(errs, fault("config.resource_metadata.authorization_servers", "required field missing (needed without issuers)"))
+		no := fault("config.resource_metadata.authorization_servers", "required field missing (needed without issuers)")
+		no.With = []string{"config.issuers"}
+		errs = append(errs, no)
 	}
 	return errs
 }

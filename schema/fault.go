@@ -11,6 +11,9 @@ type FieldError struct {
 	// Unknown is the name of what is no field of the record at Path; "": this is
 	// not what is wrong.
 	Unknown string
+	// With are the paths of other options because of which the field is at fault, such
+	// as those that it must be set with.
+	With    []string
 	Problem string
 }
 

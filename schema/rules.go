@@ -64,7 +64,9 @@ func (c conditional) check(record map[string]any, path string) []error {
 	if s, ok := v.(string); ok {
 		with += " " + s
 	}
-	return []error{fault(path+"."+c.then, "%s (needed with %s)", c.must.problem, with)}
+	no := fault(path+"."+c.then, "%s (needed with %s)", c.must.problem, with)
+	no.With = []string{path + "." + c.field}
+	return []error{no}
 }
 
 // condition is a condition in Kong's words, and the same as a function of a value,
@@ -142,10 +144,10 @@ func (names allOrNone) kong(prefix string) map[string]any {
 }
 
 func (names allOrNone) check(record map[string]any, path string) (errs []error) {
-	var set []string
+	var set, paths []string
 	for _, name := range names {
 		if filled(valueAt(record, name)) {
-			set = append(set, name)
+			set, paths = append(set, name), append(paths, path+"."+name)
 		}
 	}
 	if len(set) == 0 {
@@ -153,7 +155,9 @@ func (names allOrNone) check(record map[string]any, path string) (errs []error) 
 	}
 	for _, name := range names {
 		if !slices.Contains(set, name) {
-			errs = append(errs, fault(path+"."+name, "required field missing (needed with %s)", strings.Join(set, " and ")))
+			no := fault(path+"."+name, "required field missing (needed with %s)", strings.Join(set, " and "))
+			no.With = paths
+			errs = append(errs, no)
 		}
 	}
 	return errs

@@ -46,8 +46,11 @@ func TestPositions(t *testing.T) {
 		"JSON, one line":  {`{"_format_version":"3.0","plugins":[{"name":"go-jwt","config":{"claims_to_verify":["exp"],"leeway":-1}}]}`, "-:1:91: plugins[0].config.leeway: value should be between 0 and 300\n"},
 		"flow":            {head + "plugins: [{name: go-jwt, config: {claims_to_verify: [exp],\n  leeway: x}}]\n", "-:3:3: plugins[0].config.leeway: expected a number\n"},
 		"YAML 1.1": {
-			plugin + "    shadow: no\n    run_on_preflight: yes\n    cache_ttl: 0x3c\n    leeway: 1e1\n    realm: on\n",
-			"-:10:5: plugins[0].config.realm: expected a string\n",
+			plugin + "    shadow: no\n    run_on_preflight: yes\n    cache_ttl: 0x3c\n    leeway: 1e1\n    realm: on\n    dpop: off\n    key_claim_name: 5\n    anonymous: []\n",
+			"-:10:5: plugins[0].config.realm: expected a string: put it in quotes\n" +
+				"-:11:5: plugins[0].config.dpop: expected a string: put it in quotes\n" +
+				"-:12:5: plugins[0].config.key_claim_name: expected a string: put it in quotes\n" +
+				"-:13:5: plugins[0].config.anonymous: expected a string\n",
 		},
 		"a list that is used twice": {
 			head + "services:\n- name: a\n  plugins: &checked\n  - name: go-jwt\n    config: {claims_to_verify: [exp],\n      leeway: 301}\n- name: b\n  plugins: *checked\n",
@@ -76,20 +79,20 @@ func TestPositions(t *testing.T) {
 		"plugin is a text":     {head + "plugins:\n- go-jwt\n", "-:3:3: plugins[0]: expected a record\n"},
 		"plugin is null":       {head + "plugins:\n-\n", "-:3:3: plugins[0]: expected a record\n"},
 		"plugin without name":  {head + "plugins:\n- config: {}\n", "-:3:3: plugins[0].name: required field missing\n"},
-		"name is a number":     {head + "plugins:\n- name: 5\n", "-:3:3: plugins[0].name: expected a string\n"},
+		"name is a number":     {head + "plugins:\n- name: 5\n", "-:3:3: plugins[0].name: expected a string: put it in quotes\n"},
 		"name is misspelt":     {head + "plugins:\n- name: go_jwt\n- name: jwt\n- name: my-jwt\n", "-:3:3: plugins[0].name: warning: is not go-jwt: is that meant?\n"},
 		"config is a text":     {head + "plugins:\n- name: go-jwt\n  config: none\n", "-:4:3: plugins[0].config: expected a record\n"},
 		"option is a number":   {plugin + "    5: x\n", "-:6:5: plugins[0].config.5: unknown field\n"},
 		"services is a text":   {head + "services: api\n", "-:2:1: services: expected an array\n"},
 		"routes is a map":      {head + "services:\n- name: a\n  routes: {r: {}}\n", "-:4:3: services[0].routes: expected an array\n"},
 		"consumer is a text":   {head + "consumers: [alice]\n", "-:2:13: consumers[0]: expected a record\n"},
-		"username is a number": {head + "consumers:\n- username: 5\n", "-:3:3: consumers[0].username: expected a string\n"},
+		"username is a number": {head + "consumers:\n- username: 5\n", "-:3:3: consumers[0].username: expected a string: put it in quotes\n"},
 		"username is empty":    {head + "consumers:\n- username: ''\n", "-:3:3: consumers[0].username: length must be at least 1\n"},
 		"neither":              {head + "consumers:\n- tags: [a]\n", "-:3:3: consumers[0]: at least one of these fields must be non-empty: custom_id, username\n"},
 		"empty secret":         {head + "consumers:\n- username: a\n  jwt_secrets:\n  - {key: '', secret: ''}\n", "-:5:6: consumers[0].jwt_secrets[0].key: length must be at least 1\n-:5:15: consumers[0].jwt_secrets[0].secret: length must be at least 1\n"},
 		"jwt_secrets is a map": {head + "consumers:\n- username: a\n  jwt_secrets: {key: a}\n", "-:4:3: consumers[0].jwt_secrets: expected an array\n"},
-		"key is a number":      {head + "consumers:\n- username: a\n  jwt_secrets:\n  - key: 5\n    secret: " + secret + "\n", "-:5:5: consumers[0].jwt_secrets[0].key: expected a string\n"},
-		"secret is a number":   {head + "consumers:\n- username: a\n  jwt_secrets:\n  - key: a\n    secret: 12345678901234567890123456789012\n", "-:6:5: consumers[0].jwt_secrets[0].secret: expected a string\n"},
+		"key is a number":      {head + "consumers:\n- username: a\n  jwt_secrets:\n  - key: 5\n    secret: " + secret + "\n", "-:5:5: consumers[0].jwt_secrets[0].key: expected a string: put it in quotes\n"},
+		"secret is a number":   {head + "consumers:\n- username: a\n  jwt_secrets:\n  - key: a\n    secret: 12345678901234567890123456789012\n", "-:6:5: consumers[0].jwt_secrets[0].secret: expected a string: put it in quotes\n"},
 		"misspelt plugins":     {head + "plugin:\n- name: go-jwt\n", "-:2:1: plugin: unknown field; did you mean plugins?\n"},
 		"misspelt jwt_secrets": {head + "consumers:\n- username: a\n  jwt_secret: []\n", "-:4:3: consumers[0].jwt_secret: unknown field; did you mean jwt_secrets?\n"},
 		"other entities":       {head + "groups: []\nvaults: []\nkeys: []\ncustom_plugins: []\nconsumer_group_plugins: []\nservices:\n- {name: a, tags: []}\n", ""},
@@ -99,6 +102,49 @@ func TestPositions(t *testing.T) {
 			found, err := checked(t, tt.text)
 			if found != tt.want || (err == nil) != (tt.want == "" || strings.Contains(tt.want, ": warning: ")) {
 				t.Errorf("got  %v\n%swant\n%s", err, found, tt.want)
+			}
+		})
+	}
+}
+
+// One mistake hides none of the others, and causes none.
+func TestManyMistakes(t *testing.T) {
+	t.Parallel()
+	const head = "_format_version: \"3.0\"\nplugins:\n- name: go-jwt\n  config:\n    claims_to_verify: [exp]\n"
+	for name, tt := range map[string]struct{ config, want string }{
+		"in one list": {
+			"    issuers:\n    - issuer: https://a\n      algorithms: [none]\n    - issuer: https://b\n      jwks: none\n    - issuer: https://c\n      consumer_by: email\n" +
+				"    - issuer: d\n    - issuer: https://e\n      jwks: '{\"keys\":[]}'\n      nothing: 1\n    - issuer: https://f\n      jwks: none\n",
+			"-:8:20: plugins[0].config.issuers[0].algorithms[0]: expected one of: RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384, PS512, EdDSA\n" +
+				"-:10:7: plugins[0].config.issuers[1].jwks: key set: is not a JSON object\n" +
+				"-:12:7: plugins[0].config.issuers[2].consumer_by: expected one of: username, custom_id, id\n" +
+				"-:13:7: plugins[0].config.issuers[3].issuer: must be an https URL, unless jwks_uri or jwks is set\n" +
+				"-:16:7: plugins[0].config.issuers[4].nothing: unknown field\n" +
+				"-:18:7: plugins[0].config.issuers[5].jwks: key set: is not a JSON object\n",
+		},
+		"in all of a list": {
+			"    issuers: [{issuer: d}]\n    resource_metadata: {resource: https://a}\n    leeway: -1\n",
+			"-:6:16: plugins[0].config.issuers[0].issuer: must be an https URL, unless jwks_uri or jwks is set\n" +
+				"-:8:5: plugins[0].config.leeway: value should be between 0 and 300\n",
+		},
+		"in what others need": {
+			"    certificate_header_name: C\n    certificate_header_format: url_encoded\n    trusted_proxies: [a, '::1', b]\n    revocations: [{url: 'http://a.example'}]\n",
+			"-:8:23: plugins[0].config.trusted_proxies[0]: is neither an address nor a CIDR block\n" +
+				"-:8:33: plugins[0].config.trusted_proxies[2]: is neither an address nor a CIDR block\n" +
+				"-:9:20: plugins[0].config.revocations[0].url: http://a.example: URL is not https, and its host is not this one\n",
+		},
+		"in a rule, of what is there": {
+			"    certificate_header_name: C\n    publish_keys: true\n    revocations: [{url: 'http://a.example'}]\n",
+			"-:4:3: plugins[0].config.upstream_assertion.issuer: required field missing (needed with publish_keys)\n" +
+				"-:4:3: plugins[0].config.certificate_header_format: required field missing (needed with certificate_header_name)\n" +
+				"-:4:3: plugins[0].config.trusted_proxies: required field missing (needed with certificate_header_name)\n" +
+				"-:8:20: plugins[0].config.revocations[0].url: http://a.example: URL is not https, and its host is not this one\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if found, _ := checked(t, head+tt.config); found != tt.want {
+				t.Errorf("got\n%swant\n%s", found, tt.want)
 			}
 		})
 	}

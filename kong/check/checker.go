@@ -56,7 +56,11 @@ func (c *checker) close() {
 }
 
 func (c *checker) add(at *declarative.Node, path string, s Severity, format string, args ...any) {
-	f := Finding{at.File, at.Line, at.Column, path, s, fmt.Sprintf(format, args...)}
+	problem := fmt.Sprintf(format, args...)
+	if problem == "expected a string" && at.IsWord() {
+		problem += ": put it in quotes"
+	}
+	f := Finding{at.File, at.Line, at.Column, path, s, problem}
 	if !c.seen[f] {
 		c.found, c.seen[f] = append(c.found, f), true
 	}
@@ -108,7 +112,7 @@ func (c *checker) document(d *declarative.Node) {
 	case version.IsNull():
 		c.fault(d, "_format_version", "required field missing")
 	case version.Text() == "":
-		c.fault(d, "_format_version", "expected a string: put it in quotes")
+		c.fault(d, "_format_version", "expected a string")
 	case !slices.Contains(formats, version.Text()):
 		c.fault(d, "_format_version", "expected one of: %s", strings.Join(formats, ", "))
 	}

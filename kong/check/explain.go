@@ -137,7 +137,7 @@ func (x *explainer) read(std Streams, more []string) error {
 	if err != nil {
 		return err
 	}
-	x.plugin = &pluginCheck{checker: c, Plugin: plug}
+	x.plugin = &pluginCheck{checker: c, Plugin: plug, draft: newDraft(plug.Settings())}
 	if err := x.configure(); err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func find(s *declarative.State, route string) (*declarative.Plugin, error) {
 // here, so that nothing can be decided by it.
 func (x *explainer) configure() error {
 	p := x.plugin
-	refused := p.options()
+	p.options()
 	if err := p.mistakes(); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (x *explainer) configure() error {
 			return fmt.Errorf("%s:%d:%d: %s: filled in later, so its value is not known here", n.File, n.Line, n.Column, n.Path)
 		}
 	}
-	for option := range refused {
+	for _, option := range p.draft.options() {
 		if !x.unasserted || option != "upstream_assertion" {
 			return fmt.Errorf("config.%s: cannot be used", option)
 		}

@@ -18,16 +18,17 @@ type pluginCheck struct {
 	*declarative.Plugin
 
 	config *schema.Config // nil: it is beyond use
+	draft  *draft         // what config was made of
 }
 
 func (c *checker) plugin(ctx context.Context, plug *declarative.Plugin) *pluginCheck {
-	p := &pluginCheck{checker: c, Plugin: plug}
+	p := &pluginCheck{checker: c, Plugin: plug, draft: newDraft(plug.Settings())}
 	p.scope()
 	if !p.Config.IsNull() && !p.Config.IsMap() {
 		c.fault(p.Node, "config", "expected a record")
 		return p
 	}
-	refused := p.options()
+	p.options()
 	p.references(p.Config, schema.Fields())
 	for _, cr := range p.list("credentials").Items() {
 		p.credential(cr)
@@ -37,7 +38,7 @@ func (c *checker) plugin(ctx context.Context, plug *declarative.Plugin) *pluginC
 	}
 	p.engine()
 	for _, w := range p.config.Warnings() {
-		if field := topField(w.Path); !refused[field] && !(refused["claims_to_verify"] && field == "maximum_expiration") {
+		if field, refused := topField(w.Path), p.draft.refused; !refused[field] && !(refused["claims_to_verify"] && field == "maximum_expiration") {
 			p.at(w, Warning)
 		}
 	}
@@ -82,33 +83,25 @@ func (p *pluginCheck) scope() {
 }
 
 // options holds config against the table of options, as Kong and the plugin do.
-// What is refused is left out, so that the rest can be looked at; refused tells
-// what that was.
-func (p *pluginCheck) options() (refused map[string]bool) {
-	settings := p.Settings()
-	refused = map[string]bool{}
+// What is refused is left out, so that the rest can be looked at.
+func (p *pluginCheck) options() {
 	for {
-		config, err := schema.Check(settings)
+		config, err := schema.Check(p.draft.settings)
 		if err == nil {
 			p.config = config
-			return refused
+			return
 		}
 		faults, others := schema.FieldErrors(err)
 		for _, e := range others {
 			p.fault(p.Node, "config", "%v", e)
 		}
-		left := len(settings)
 		for _, f := range faults {
-			p.at(f, Error)
-			name := topField(f.Path)
-			if f.Unknown != "" && name == "" {
-				name = f.Unknown
+			if !p.draft.follows(f) {
+				p.at(f, Error)
 			}
-			refused[name] = true
-			delete(settings, name)
 		}
-		if len(settings) == left {
-			return refused
+		if !p.draft.without(faults) {
+			return
 		}
 	}
 }
@@ -134,7 +127,7 @@ func (p *pluginCheck) at(f *schema.FieldError, s Severity) {
 	if name := topField(f.Path); name != "" && p.Config.Field(name) == nil && p.Shared.Field(name) != nil {
 		base, basePath = p.Shared, p.Shared.Path
 	}
-	path := strings.TrimPrefix(strings.TrimPrefix(fromZero(f.Path), "config"), ".")
+	path := strings.TrimPrefix(strings.TrimPrefix(fromZero(p.draft.written(f.Path)), "config"), ".")
 	whole := basePath
 	if path != "" {
 		whole = join(basePath, path)

@@ -290,6 +290,16 @@ func (n *Node) IsText() bool {
 	return ok
 }
 
+// IsWord tells whether the value is a boolean or a number: in YAML, a word without quotes
+// such as off or 3.0.
+func (n *Node) IsWord() bool {
+	switch n.Any().(type) {
+	case bool, float64:
+		return true
+	}
+	return false
+}
+
 // IsNull tells whether the value is null, or absent.
 func (n *Node) IsNull() bool {
 	return n == nil || n.value == nil && !n.isList && !n.isMap
