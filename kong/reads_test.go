@@ -11,7 +11,7 @@ import (
 // What a configuration makes the plugin ask Kong for, beyond the nginx variable and without it.
 func TestReads(t *testing.T) {
 	const (
-		assertion = `"upstream_assertion":{"issuer":"https://gw","audience":"a","keys":["k"]`
+		assertion = `"upstream_assertion":{"issuer":"https://gw","audience":"a","keys":["-----BEGIN PRIVATE KEY-----"]`
 		metadata  = `"resource_metadata":{"resource":"https://a","authorization_servers":["https://b"]}`
 		proxy     = `"certificate_header_name":"C","certificate_header_format":"url_encoded","trusted_proxies":["::1"]`
 	)

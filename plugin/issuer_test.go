@@ -163,8 +163,8 @@ func TestIssuersOfTenants(t *testing.T) {
 // The keys in the configuration take the place of those that are fetched.
 func TestIssuersKeysInTheConfiguration(t *testing.T) {
 	w, token := issuing(t)
-	w.published["inline"], w.published["https://idp"] = w.published["https://idp"], nil
-	e := w.engine(t, `{"issuers":[{"issuer":"https://idp","jwks":"inline","algorithms":["ES256"]}]}`)
+	w.published["{inline}"], w.published["https://idp"] = w.published["https://idp"], nil
+	e := w.engine(t, `{"issuers":[{"issuer":"https://idp","jwks":"{inline}","algorithms":["ES256"]}]}`)
 	expect(t, w.decide(t, e, token(`,"kid":"k1"`, `,"sub":"alice"`)), "accepted id-1 alice alice")
 }
 

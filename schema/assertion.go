@@ -12,9 +12,6 @@ func (c *Config) checkAssertion() (errs []error) {
 	if a == nil {
 		return nil
 	}
-	if reserved(a.Header) {
-		errs = append(errs, fault(path+".header", "this header is reserved"))
-	}
 	for _, h := range c.ClaimsToHeaders {
 		if sameHeader(a.Header, h.Header) {
 			errs = append(errs, fault(path+".header", "claims_to_headers has the same header"))

@@ -7,17 +7,10 @@ import (
 
 // checkMetadata checks resource_metadata.
 func (c *Config) checkMetadata() (errs []error) {
-	m := c.ResourceMetadata
-	if m == nil {
-		return nil
-	}
-	if _, err := url.Parse(m.Resource); err != nil {
-		errs = append(errs, fault("config.resource_metadata.resource", "is not a URL"))
-	}
-	if len(m.AuthorizationServers) == 0 && len(c.Issuers) == 0 {
-		no := fault("config.resource_metadata.authorization_servers", "required field missing (needed without issuers)")
-		no.With = []string{"config.issuers"}
-		errs = append(errs, no)
+	if m := c.ResourceMetadata; m != nil {
+		if _, err := url.Parse(m.Resource); err != nil {
+			errs = append(errs, fault("config.resource_metadata.resource", "is not a URL"))
+		}
 	}
 	return errs
 }

@@ -18,13 +18,6 @@ func AsymmetricAlgorithms() []string { return Algorithms()[3:] }
 // path is the type of a path to a claim: the names from the outside in.
 func path() *Field { return &Field{Type: String} }
 
-// headerName is what a header can be called (RFC 9110 section 5.6.2).
-func headerName() *Pattern {
-	return &Pattern{Lua: "^[%w!#$%%&'*+.^_`|~-]+$", Go: "^[0-9A-Za-z!#$%&'*+.^_`|~-]+$"}
-}
-
-func httpURL() *Pattern { return &Pattern{Lua: "^https?://", Go: "^https?://"} }
-
 // Fields is the table of all configuration fields, in the order in which they
 // are documented. Fields that Kong's bundled jwt plugin has too carry its
 // names, types, defaults and meaning (kong/plugins/jwt/schema.lua, 3.9.3).
@@ -93,6 +86,7 @@ func Fields() []Field {
 			Elements: &Field{Type: Record, Rules: []Rule{
 				conditional{"algorithm", matches("^HS"), "secret", isGiven()},
 				conditional{"algorithm", matchesNot("^HS"), "public_key", isGiven()},
+				conditional{"algorithm", matchesNot("^HS"), "public_key", isLike(publicPEM())},
 			}, Fields: []Field{
 				{
 					Name: "key", Type: String, Required: true,
@@ -124,9 +118,15 @@ func Fields() []Field {
 		{
 			Name: "issuers", Group: "issuers", Type: Array,
 			Description: "Identity providers that publish their keys. A token whose iss is listed here is verified with the keys of that issuer. It must have an exp, and its exp, nbf and iat are checked, whatever claims_to_verify says. All other tokens are verified with credentials and jwt_secrets.",
-			Elements: &Field{Type: Record, Fields: []Field{
+			Elements: &Field{Type: Record, Rules: []Rule{
+				mutuallyExclusive{"jwks", "jwks_uri"},
+				conditionalAtLeastOne{"issuer", matches("{tenant}"), []string{"tenants"}, "tenants", "required field missing (needed with {tenant} in issuer)"},
+				conditional{"tenants", isFilled(), "issuer", matches("{tenant}")},
+				conditional{"credential_prefix_issuer", isTrue(), "issuer", matchesNot("#")},
+				conditionalAtLeastOne{"issuer", matchesNot("^[^:/]+://[^/?#]"), []string{"jwks_uri", "jwks"}, "issuer", noIssuerURL},
+			}, Fields: []Field{
 				{
-					Name: "issuer", Type: String, Required: true,
+					Name: "issuer", Type: String, Required: true, MatchNone: userinfo(),
 					Description: "Exact value of the iss claim. {tenant} in it stands for each of tenants.",
 				},
 				{
@@ -136,11 +136,11 @@ func Fields() []Field {
 					Description: "Values for {tenant} in issuer and jwks_uri, for providers that have one issuer per tenant. Tokens of other tenants are not accepted.",
 				},
 				{
-					Name: "jwks_uri", Type: String, Match: &Pattern{Lua: "^https?://", Go: "^https?://"},
+					Name: "jwks_uri", Type: String, Match: httpURL(), MatchNone: userinfo(),
 					Description: "URL of the issuer's JWK Set, which contains its public keys. Without it, the plugin finds the JWK Set by OpenID Connect discovery at the issuer's URL.",
 				},
 				{
-					Name: "jwks", Type: String, Referenceable: true,
+					Name: "jwks", Type: String, MatchAll: jsonObject(), Referenceable: true,
 					Description: "JWK Set as text, for gateways that cannot fetch one. It replaces jwks_uri and discovery.",
 				},
 				{
@@ -237,7 +237,8 @@ func Fields() []Field {
 			Description: "Published lists of revoked tokens. A token on one of them is refused, even if everything else about it is valid.",
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
-					Name: "url", Type: String, Required: true, Match: &Pattern{Lua: "^https?://", Go: "^https?://"}, Referenceable: true,
+					Name: "url", Type: String, Required: true, Referenceable: true,
+					Match: &Pattern{Lua: "^https?://[^/?#]", Go: "^https?://[^/?#]"}, MatchNone: userinfo(),
 					Description: "URL of the list: https, or http on this host.",
 				},
 				{
@@ -282,7 +283,7 @@ func Fields() []Field {
 			Description: "Format of that header: base64 (of DER or PEM), or percent-encoded PEM.",
 		},
 		{
-			Name: "trusted_proxies", Group: "bound", Type: Set, Elements: &Field{Type: String},
+			Name: "trusted_proxies", Group: "bound", Type: Set, Elements: &Field{Type: String, MatchAll: address()},
 			Default:     []string{},
 			Description: "IP addresses and CIDR blocks of the proxies whose certificate_header_name is trusted.",
 		},
@@ -312,7 +313,7 @@ func Fields() []Field {
 			Elements: &Field{Type: Record, Fields: []Field{
 				{
 					Name: "header", Type: String, Required: true,
-					Match:       headerName(),
+					Match: headerName(), MatchNone: reservedHeaders(),
 					Description: "Name of the header.",
 				},
 				{
@@ -357,7 +358,7 @@ func Fields() []Field {
 					Description: "Value of the aud claim: the service. Give each service its own; otherwise an assertion for one service works at another.",
 				},
 				{
-					Name: "header", Type: String, Match: headerName(),
+					Name: "header", Type: String, Match: headerName(), MatchNone: reservedHeaders(),
 					Default:     "X-Kong-Jwt-Assertion",
 					Description: "Request header that contains the assertion. Clients cannot set it, as with the identity headers.",
 				},
@@ -368,7 +369,7 @@ func Fields() []Field {
 				},
 				{
 					Name: "keys", Type: Array, LenMin: 1, Required: true,
-					Elements:    &Field{Type: String, Referenceable: true, Encrypted: true},
+					Elements:    &Field{Type: String, MatchAll: privatePEM(), Referenceable: true, Encrypted: true},
 					Description: "Private keys (PEM: PKCS #8, SEC 1 or PKCS #1). The first key signs and must fit algorithm. The public parts of all keys are published, so that services know a new key before it signs.",
 				},
 				{
@@ -398,7 +399,7 @@ func Fields() []Field {
 					Description: "URL of the protected service, as clients know it, without a fragment. Example: https://api.example.com/mcp.",
 				},
 				{
-					Name: "authorization_servers", Type: Set, Elements: &Field{Type: String, Match: &Pattern{Lua: "^https?://", Go: "^https?://"}},
+					Name: "authorization_servers", Type: Set, Elements: &Field{Type: String, Match: httpURL()},
 					Default:     []string{},
 					Description: "Issuers of tokens for the service. Empty: those in issuers.",
 				},

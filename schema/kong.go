@@ -71,6 +71,12 @@ func (f *Field) kong() map[string]any {
 	if f.Match != nil {
 		m["match"] = f.Match.Lua
 	}
+	if f.MatchAll != nil {
+		m["match_all"] = kongPatterns(f.MatchAll)
+	}
+	if f.MatchNone != nil {
+		m["match_none"] = kongPatterns(f.MatchNone)
+	}
 	if f.LenMin > 0 {
 		m["len_min"] = f.LenMin
 	}
@@ -90,4 +96,12 @@ func (f *Field) kong() map[string]any {
 		m["encrypted"] = true
 	}
 	return m
+}
+
+func kongPatterns(patterns []Pattern) []any {
+	list := make([]any, 0, len(patterns))
+	for _, p := range patterns {
+		list = append(list, map[string]any{"pattern": p.Lua, "err": p.Problem})
+	}
+	return list
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -106,12 +105,15 @@ func (f *Field) check(v any, path string, strict bool) (any, []error) {
 		switch {
 		case !ok:
 			return refuse("expected a string")
+		case strict && f.Referenceable && isReference(s):
+			return s, nil // as in Kong, which resolves it later
 		case f.OneOf != nil && !slices.Contains(f.OneOf, s):
 			return refuse("expected one of: %s", strings.Join(f.OneOf, ", "))
 		case utf8.RuneCountInString(s) < max(1, f.LenMin):
 			return refuse("length must be at least %d", max(1, f.LenMin))
-		case f.Match != nil && !regexp.MustCompile(f.Match.Go).MatchString(s):
-			return refuse("invalid value: must match %s", f.Match.Go)
+		}
+		if problem := f.mismatch(s); problem != "" {
+			return refuse("%s", problem)
 		}
 		return s, nil
 	case Boolean:
@@ -147,6 +149,29 @@ func (f *Field) check(v any, path string, strict bool) (any, []error) {
 		return out, errs
 	}
 	return refuse("unknown type %q in the table", f.Type)
+}
+
+// mismatch returns what is wrong with a string's form, looking in Kong's order; "": nothing.
+func (f *Field) mismatch(s string) string {
+	for _, p := range f.MatchNone {
+		if p.matches(s) {
+			return p.Problem
+		}
+	}
+	if f.Match != nil && !f.Match.matches(s) {
+		return "invalid value: must match " + f.Match.Go
+	}
+	for _, p := range f.MatchAll {
+		if !p.matches(s) {
+			return p.Problem
+		}
+	}
+	return ""
+}
+
+// isReference tells whether s is a reference to a secret in one of Kong's vaults.
+func isReference(s string) bool {
+	return strings.HasPrefix(s, "{vault://") && strings.HasSuffix(s, "}")
 }
 
 // kongs tells whether name is one that Kong adds to a record: $refs beside
@@ -200,7 +225,8 @@ func number(v any) (float64, bool) {
 // signature to be verified.
 const maxSameKey = 4
 
-// check holds what Kong's schema language cannot say.
+// check holds what Kong's schema language cannot say: what compares the elements of a
+// list, or must read a URL or an address.
 func (c *Config) check() error {
 	var errs []error
 	sameKey := make(map[string][]Credential, len(c.Credentials))
@@ -220,9 +246,6 @@ func (c *Config) check() error {
 	errs = append(errs, c.checkMetadata()...)
 	for i, h := range c.ClaimsToHeaders {
 		path := fmt.Sprintf("config.claims_to_headers[%d].header", i+1)
-		if reserved(h.Header) {
-			errs = append(errs, fault(path, "this header is reserved"))
-		}
 		if slices.ContainsFunc(c.ClaimsToHeaders[:i], func(o ClaimHeader) bool { return strings.EqualFold(o.Header, h.Header) }) {
 			errs = append(errs, fault(path, "another claim goes into the same header"))
 		}
@@ -232,6 +255,8 @@ func (c *Config) check() error {
 	}
 	return errors.Join(append(errs, c.checkAssertion()...)...)
 }
+
+const noIssuerURL = "must be an https URL, unless jwks_uri or jwks is set"
 
 func (c *Config) checkIssuers() (errs []error) {
 	seen := make(map[string]bool, len(c.Issuers))
@@ -245,46 +270,14 @@ func (c *Config) checkIssuers() (errs []error) {
 			}
 			seen[one.Issuer] = true
 		}
-		if is.CredentialPrefix && strings.Contains(is.Issuer, "#") {
-			refuse("issuer", "must not contain a # (credential_prefix_issuer is set)")
-		}
-		for field, text := range map[string]string{"issuer": is.Issuer, "jwks_uri": is.JWKSURI} {
-			if u, err := url.Parse(text); err == nil && u.User != nil {
-				refuse(field, "must not contain a user name or password")
-			}
-		}
 		if u, err := url.Parse(is.PerTenant()[0].Issuer); is.JWKSURI == "" && is.JWKS == "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
-			refuse("issuer", "must be an https URL, unless jwks_uri or jwks is set")
-		}
-		if is.JWKS != "" && is.JWKSURI != "" {
-			refuse("jwks", "must not be set together with jwks_uri")
-		}
-		switch has := strings.Contains(is.Issuer, tenantPlace); {
-		case has && len(is.Tenants) == 0:
-			refuse("tenants", "required field missing (needed with %s in issuer)", tenantPlace)
-		case !has && len(is.Tenants) > 0:
-			refuse("tenants", "has no effect without %s in issuer", tenantPlace)
+			refuse("issuer", noIssuerURL)
 		}
 	}
 	return errs
 }
 
-// reserved tells whether a header is not the configuration's to set: it decides
-// how the request is read, or tells of Kong's consumer.
-func reserved(header string) bool {
-	return slices.ContainsFunc(reservedHeaders(), func(name string) bool { return sameHeader(header, name) }) ||
-		strings.HasPrefix(strings.ReplaceAll(strings.ToLower(header), "_", "-"), "x-forwarded-")
-}
-
 // sameHeader compares names as upstreams do that cannot tell "_" from "-".
 func sameHeader(a, b string) bool {
 	return strings.EqualFold(strings.ReplaceAll(a, "_", "-"), strings.ReplaceAll(b, "_", "-"))
-}
-
-func reservedHeaders() []string {
-	return []string{
-		"authorization", "connection", "content-length", "cookie", "expect", "host", "keep-alive", "proxy-authorization",
-		"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via", "x-real-ip",
-		"x-consumer-id", "x-consumer-custom-id", "x-consumer-username", "x-credential-identifier", "x-anonymous-consumer",
-	}
 }

@@ -1,7 +1,7 @@
 package schema
 
 import (
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -21,6 +21,10 @@ func Rules() []Rule {
 		conditional{"maximum_expiration", isPositive(), "claims_to_verify", contains("exp")}, // as in the bundled plugin
 		conditional{"publish_keys", isTrue(), "upstream_assertion.issuer", isGiven()},        // Kong cannot ask for a record
 		allOrNone{"certificate_header_name", "certificate_header_format", "trusted_proxies"},
+		conditionalAtLeastOne{
+			"resource_metadata.resource", isGiven(), []string{"resource_metadata.authorization_servers", "issuers"},
+			"resource_metadata.authorization_servers", "required field missing (needed without issuers)",
+		},
 	}
 }
 
@@ -50,7 +54,7 @@ type conditional struct {
 
 func (c conditional) kong(prefix string) map[string]any {
 	return map[string]any{"conditional": map[string]any{
-		"if_field": prefix + c.field, "if_match": c.is.kong,
+		"if_field": prefix + c.field, "if_match": c.is.ofValue(),
 		"then_field": prefix + c.then, "then_match": c.must.kong,
 	}}
 }
@@ -64,7 +68,7 @@ func (c conditional) check(record map[string]any, path string) []error {
 	if s, ok := v.(string); ok {
 		with += " " + s
 	}
-	no := fault(path+"."+c.then, "%s (needed with %s)", c.must.problem, with)
+	no := fault(path+"."+c.then, "%s", strings.ReplaceAll(c.must.problem, "WITH", "needed with "+with))
 	no.With = []string{path + "." + c.field}
 	return []error{no}
 }
@@ -74,7 +78,15 @@ func (c conditional) check(record map[string]any, path string) []error {
 type condition struct {
 	kong    map[string]any
 	holds   func(v any) bool
-	problem string // what is wrong where it does not hold
+	problem string // what is wrong where it does not hold; WITH stands for what needs it
+}
+
+// ofValue is the condition in Kong's words for where it decides whether a rule applies.
+// Kong has null meet all conditions that do not say otherwise.
+func (c condition) ofValue() map[string]any {
+	m := maps.Clone(c.kong)
+	m["ne"] = nil
+	return m
 }
 
 func isPositive() condition {
@@ -88,24 +100,49 @@ func isTrue() condition {
 	return condition{kong: map[string]any{"eq": true}, holds: func(v any) bool { return v == true }}
 }
 
-// matches takes no character that means something in patterns but ^.
+// isLike passes a string that is not there, or that Kong fills in later.
+func isLike(p Pattern) condition {
+	return condition{
+		kong: map[string]any{"match_all": kongPatterns([]Pattern{p})},
+		holds: func(v any) bool {
+			s, ok := v.(string)
+			return !ok || isReference(s) || p.matches(s)
+		},
+		problem: p.Problem,
+	}
+}
+
+// matches takes a pattern that means the same to Lua and to Go.
 func matches(pattern string) condition {
-	return condition{kong: map[string]any{"match": pattern}, holds: func(v any) bool {
-		s, ok := v.(string)
-		return ok && regexp.MustCompile(pattern).MatchString(s)
-	}}
+	return condition{
+		kong: map[string]any{"match": pattern},
+		holds: func(v any) bool {
+			s, ok := v.(string)
+			return ok && (&Pattern{Go: pattern}).matches(s)
+		},
+		problem: "invalid value: must match " + pattern + " (WITH)",
+	}
 }
 
 func matchesNot(pattern string) condition {
 	c := matches(pattern)
-	return condition{kong: map[string]any{"not_match": pattern}, holds: func(v any) bool { return v != nil && !c.holds(v) }}
+	return condition{
+		kong:    map[string]any{"not_match": pattern},
+		holds:   func(v any) bool { return v != nil && !c.holds(v) },
+		problem: "invalid value: must not match " + pattern + " (WITH)",
+	}
+}
+
+// isFilled is of a list with something in it.
+func isFilled() condition {
+	return condition{kong: map[string]any{"len_min": 1}, holds: filled}
 }
 
 func isGiven() condition {
 	return condition{
 		kong:    map[string]any{"required": true},
 		holds:   func(v any) bool { return v != nil },
-		problem: "required field missing",
+		problem: "required field missing (WITH)",
 	}
 }
 
@@ -117,8 +154,34 @@ func contains(element string) condition {
 			set, ok := v.([]any)
 			return !ok || slices.Contains(set, any(element))
 		},
-		problem: "expected to contain: " + element,
+		problem: "expected to contain: " + element + " (WITH)",
 	}
+}
+
+// conditionalAtLeastOne is Kong's conditional_at_least_one_of: where is holds for the
+// field with that name, one of then at least has to be set. What is wrong otherwise is
+// told of the field named at, in the same words by Kong.
+type conditionalAtLeastOne struct {
+	field       string
+	is          condition
+	then        []string
+	at, problem string
+}
+
+func (c conditionalAtLeastOne) kong(prefix string) map[string]any {
+	return map[string]any{"conditional_at_least_one_of": map[string]any{
+		"if_field": prefix + c.field, "if_match": c.is.ofValue(),
+		"then_at_least_one_of": prefixed(prefix, c.then), "then_err": prefix + c.at + ": " + c.problem,
+	}}
+}
+
+func (c conditionalAtLeastOne) check(record map[string]any, path string) []error {
+	if !c.is.holds(valueAt(record, c.field)) || len(filledOf(record, c.then)) > 0 {
+		return nil
+	}
+	no := fault(path+"."+c.at, "%s", c.problem)
+	no.With = prefixed(path+".", c.then)
+	return []error{no}
 }
 
 // atLeastOne is Kong's at_least_one_of.
@@ -129,7 +192,7 @@ func (names atLeastOne) kong(prefix string) map[string]any {
 }
 
 func (names atLeastOne) check(record map[string]any, path string) []error {
-	if slices.ContainsFunc(names, func(name string) bool { return filled(valueAt(record, name)) }) {
+	if len(filledOf(record, names)) > 0 {
 		return nil
 	}
 	last := len(names) - 1
@@ -144,23 +207,33 @@ func (names allOrNone) kong(prefix string) map[string]any {
 }
 
 func (names allOrNone) check(record map[string]any, path string) (errs []error) {
-	var set, paths []string
-	for _, name := range names {
-		if filled(valueAt(record, name)) {
-			set, paths = append(set, name), append(paths, path+"."+name)
-		}
-	}
+	set := filledOf(record, names)
 	if len(set) == 0 {
 		return nil
 	}
 	for _, name := range names {
 		if !slices.Contains(set, name) {
 			no := fault(path+"."+name, "required field missing (needed with %s)", strings.Join(set, " and "))
-			no.With = paths
+			no.With = prefixed(path+".", set)
 			errs = append(errs, no)
 		}
 	}
 	return errs
+}
+
+// mutuallyExclusive is Kong's check of that name.
+type mutuallyExclusive []string
+
+func (names mutuallyExclusive) kong(prefix string) map[string]any {
+	return map[string]any{"mutually_exclusive": prefixed(prefix, names)}
+}
+
+func (names mutuallyExclusive) check(record map[string]any, path string) []error {
+	set := filledOf(record, names)
+	if len(set) < 2 {
+		return nil
+	}
+	return []error{fault(path+"."+set[1], "must not be set together with %s", set[0])}
 }
 
 func prefixed(prefix string, names []string) []string {
@@ -169,6 +242,16 @@ func prefixed(prefix string, names []string) []string {
 		all = append(all, prefix+name)
 	}
 	return all
+}
+
+// filledOf returns those of the fields that are set.
+func filledOf(record map[string]any, names []string) (set []string) {
+	for _, name := range names {
+		if filled(valueAt(record, name)) {
+			set = append(set, name)
+		}
+	}
+	return set
 }
 
 // filled tells whether a field is set, and no empty list.

@@ -36,6 +36,8 @@ type Field struct {
 	OneOf       []string
 	Between     *Range
 	Match       *Pattern
+	MatchAll    []Pattern
+	MatchNone   []Pattern
 	LenMin      int     // least number of elements, or of characters; strings are never empty
 	Elements    *Field  // of a Set or Array
 	Fields      []Field // of a Record
@@ -46,9 +48,10 @@ type Field struct {
 	Referenceable, Encrypted bool
 }
 
-// Pattern is what a string must match, as Kong's Lua pattern and as the same
-// regular expression.
-type Pattern struct{ Lua, Go string }
+// Pattern is what a string must match, or must not, as Kong's Lua pattern and as the
+// same regular expression. Problem is what is wrong where it is not so; it is not used
+// in Match, of which Kong tells by repeating the value.
+type Pattern struct{ Lua, Go, Problem string }
 
 // Range is an inclusive range of numbers.
 type Range struct{ Min, Max float64 }

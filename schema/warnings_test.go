@@ -14,14 +14,14 @@ func TestWarnings(t *testing.T) {
 		`{}`:                           "config.claims_to_verify: does not contain exp: tokens never expire",
 		`{"claims_to_verify":["nbf"]}`: "config.claims_to_verify: does not contain exp: tokens never expire",
 		`{"maximum_expiration":60}`:    "config.maximum_expiration: exp is not in claims_to_verify: tokens that have expired are accepted",
-		`{"claims_to_verify":["exp"],"cookie_names":["c"],"header_names":[]}`:                                                                "",
-		`{"claims_to_verify":["exp"],"uri_param_names":[],"header_names":[]}`:                                                                "config.header_names: no token can be found: uri_param_names and cookie_names are empty too",
-		`{"claims_to_verify":["exp"],"certificate_header_name":"C","certificate_header_format":"url_encoded","trusted_proxies":["::1"]}`:     "config.certificate_header_name: has no effect while mtls_binding is off",
-		`{"claims_to_verify":["exp"],"log_claims":[["sub"]]}`:                                                                                "config.log_claims: nothing is logged without log_serialize",
-		`{"claims_to_verify":["exp"],"upstream_assertion":{"issuer":"i","audience":"a","keys":["k"],"algorithm":"RS256"}}`:                   "config.upstream_assertion.algorithm: RS256 takes many times as long to sign as ES256 and EdDSA",
-		`{"claims_to_verify":["exp"],"anonymous_on":["missing"]}`:                                                                            "config.anonymous_on: has no effect without anonymous",
-		`{"claims_to_verify":["exp"],` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:                        "config.credentials[1].key: is never used: issuers has an issuer with the same name",
-		`{"claims_to_verify":["exp"],"key_claim_name":"kid",` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`: "",
+		`{"claims_to_verify":["exp"],"cookie_names":["c"],"header_names":[]}`:                                                                        "",
+		`{"claims_to_verify":["exp"],"uri_param_names":[],"header_names":[]}`:                                                                        "config.header_names: no token can be found: uri_param_names and cookie_names are empty too",
+		`{"claims_to_verify":["exp"],"certificate_header_name":"C","certificate_header_format":"url_encoded","trusted_proxies":["::1"]}`:             "config.certificate_header_name: has no effect while mtls_binding is off",
+		`{"claims_to_verify":["exp"],"log_claims":[["sub"]]}`:                                                                                        "config.log_claims: nothing is logged without log_serialize",
+		`{"claims_to_verify":["exp"],"upstream_assertion":{"issuer":"i","audience":"a","keys":["-----BEGIN PRIVATE KEY-----"],"algorithm":"RS256"}}`: "config.upstream_assertion.algorithm: RS256 takes many times as long to sign as ES256 and EdDSA",
+		`{"claims_to_verify":["exp"],"anonymous_on":["missing"]}`:                                                                                    "config.anonymous_on: has no effect without anonymous",
+		`{"claims_to_verify":["exp"],` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:                                "config.credentials[1].key: is never used: issuers has an issuer with the same name",
+		`{"claims_to_verify":["exp"],"key_claim_name":"kid",` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:         "",
 	} {
 		t.Run(config, func(t *testing.T) {
 			c, err := schema.Parse([]byte(config))

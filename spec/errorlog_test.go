@@ -62,7 +62,7 @@ func TestErrorLog(t *testing.T) {
 		want    string // a regular expression
 	}{
 		"configuration refused": {
-			own(object{"key": "k", "algorithm": "RS256", "public_key": "none", "consumer": "alice"}), "", 500,
+			own(object{"key": "k", "algorithm": "RS256", "public_key": "-----BEGIN PUBLIC KEY-----", "consumer": "alice"}), "", 500,
 			`error configuration refused: .* why="config\.credentials\[1\]\.public_key: .*" ` + where + `, GET /r`,
 		},
 		"issuer's keys not fetched": {

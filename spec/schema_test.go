@@ -17,6 +17,9 @@ func pluginConfig(plugin object) object {
 	return object{"_format_version": "3.0", "plugins": []any{plugin}}
 }
 
+// privatePEM is what a private key looks like to Kong.
+const privatePEM = "-----BEGIN PRIVATE KEY-----"
+
 // TestSchemaRefuses posts configurations that Kong must refuse, and checks
 // that the error names the field.
 func TestSchemaRefuses(t *testing.T) {
@@ -29,6 +32,8 @@ func TestSchemaRefuses(t *testing.T) {
 	t.Parallel()
 	g := specGateway(t)
 	config := func(c object) object { return object{"name": "go-jwt", "config": c} }
+	issuer := func(is object) object { return config(object{"issuers": []any{is}}) }
+	inIssuer := func(fields object) object { return object{"config": object{"issuers": []any{fields}}} }
 	at := func(field, text string) object { return object{"config": object{field: text}} }
 	tests := map[string]struct {
 		plugin object
@@ -73,6 +78,58 @@ func TestSchemaRefuses(t *testing.T) {
 			object{"config": object{"credentials": []any{object{
 				"@entity": []any{"failed conditional validation given value of field 'algorithm'"}, "public_key": "required field missing",
 			}}}},
+		},
+		"credentials with a file name": {
+			config(object{"credentials": []any{object{"key": "k", "consumer": "c", "algorithm": "ES256", "public_key": "/key.pem"}}}),
+			object{"config": object{"credentials": []any{object{
+				"@entity": []any{"failed conditional validation given value of field 'algorithm'"}, "public_key": "not a PEM public key",
+			}}}},
+		},
+		"assertion's key": {
+			config(object{"upstream_assertion": object{"issuer": "i", "audience": "a", "keys": []any{"hunter2"}}}),
+			object{"config": object{"upstream_assertion": object{"keys": []any{"is not a PEM private key"}}}},
+		},
+		"issuer with jwks and jwks_uri": {issuer(object{"issuer": "i", "jwks": "{}", "jwks_uri": "https://i/keys"}), inIssuer(object{
+			"@entity": []any{"only one or none of these fields must be set: 'jwks', 'jwks_uri'"},
+		})},
+		"issuer that is no URL": {issuer(object{"issuer": "i"}), inIssuer(object{
+			"@entity": []any{"issuer: must be an https URL, unless jwks_uri or jwks is set"},
+		})},
+		"issuer without tenants": {issuer(object{"issuer": "https://i/{tenant}"}), inIssuer(object{
+			"@entity": []any{"tenants: required field missing (needed with {tenant} in issuer)"},
+		})},
+		"tenants of no issuer": {issuer(object{"issuer": "https://i", "tenants": []any{"t"}}), inIssuer(object{
+			"@entity": []any{"failed conditional validation given value of field 'tenants'"}, "issuer": "invalid value: https://i",
+		})},
+		"issuer with a #": {issuer(object{"issuer": "https://i/#", "credential_prefix_issuer": true}), inIssuer(object{
+			"@entity": []any{"failed conditional validation given value of field 'credential_prefix_issuer'"}, "issuer": "invalid value: https://i/#",
+		})},
+		"issuer with a password":   {issuer(object{"issuer": "https://u:hunter2@i"}), inIssuer(object{"issuer": "must not contain a user name or password"})},
+		"jwks_uri with a password": {issuer(object{"issuer": "i", "jwks_uri": "https://u:hunter2@i"}), inIssuer(object{"jwks_uri": "must not contain a user name or password"})},
+		"jwks is no object":        {issuer(object{"issuer": "i", "jwks": "https://i/keys"}), inIssuer(object{"jwks": "key set: is not a JSON object"})},
+		"revocations with a password": {
+			config(object{"revocations": []any{object{"url": "https://u:hunter2@i"}}}),
+			object{"config": object{"revocations": []any{object{"url": "must not contain a user name or password"}}}},
+		},
+		"revocations without a host": {
+			config(object{"revocations": []any{object{"url": "https:///list"}}}),
+			object{"config": object{"revocations": []any{object{"url": "invalid value: https:///list"}}}},
+		},
+		"resource_metadata without issuers": {
+			config(object{"resource_metadata": object{"resource": "https://a"}}),
+			object{"@entity": []any{"config.resource_metadata.authorization_servers: required field missing (needed without issuers)"}},
+		},
+		"reserved header": {
+			config(object{"claims_to_headers": []any{object{"header": "x_consumer-ID", "claim": []any{"sub"}}}}),
+			object{"config": object{"claims_to_headers": []any{object{"header": "this header is reserved"}}}},
+		},
+		"reserved header of an assertion": {
+			config(object{"upstream_assertion": object{"issuer": "i", "audience": "a", "keys": []any{privatePEM}, "header": "Authorization"}}),
+			object{"config": object{"upstream_assertion": object{"header": "this header is reserved"}}},
+		},
+		"trusted_proxies by name": {
+			config(object{"certificate_header_name": "C", "certificate_header_format": "url_encoded", "trusted_proxies": []any{"proxy.example"}}),
+			object{"config": object{"trusted_proxies": []any{"is neither an address nor a CIDR block"}}},
 		},
 		"claims_to_verify unknown": {config(object{"claims_to_verify": []any{"iat"}}), object{"config": object{"claims_to_verify": []any{"expected one of: exp, nbf"}}}},
 		"claims_to_verify text":    {config(object{"claims_to_verify": "exp"}), at("claims_to_verify", "expected a set")},
@@ -122,7 +179,26 @@ func TestSchemaAccepts(t *testing.T) {
 		"empty":      {},
 		"all bounds": {"cache_ttl": 0, "maximum_expiration": 31536000, "claims_to_verify": []any{"exp", "nbf"}},
 		"no names":   {"uri_param_names": []any{}, "cookie_names": []any{}, "header_names": []any{}},
-		"nulls":      {"anonymous": nil, "realm": nil, "claims_to_verify": nil},
+		"nulls":      {"anonymous": nil, "realm": nil, "claims_to_verify": nil, "maximum_expiration": nil, "resource_metadata": nil},
+		"credentials": {"credentials": []any{
+			object{"key": "k", "consumer": "c", "algorithm": nil, "secret": "s"},
+			object{"key": "k", "consumer": "c", "secret": "s", "public_key": "not used"},
+			object{"key": "k", "consumer": "c", "algorithm": "ES256", "public_key": "{vault://env/key}"},
+		}},
+		"issuers": {"issuers": []any{
+			object{"issuer": "https://i", "tenants": nil, "jwks_uri": nil}, object{"issuer": "HTTP://i:80"},
+			object{"issuer": "i", "jwks": "\n {}"}, object{"issuer": "i#", "jwks": "{vault://env/keys}"},
+			object{"issuer": "https://{tenant}/x@y", "tenants": []any{"t"}, "jwks_uri": "https://i/{tenant}", "credential_prefix_issuer": true},
+		}},
+		"metadata of servers": {"resource_metadata": object{"resource": "https://a", "authorization_servers": []any{"https://b"}}},
+		"metadata of issuers": {"resource_metadata": object{"resource": "https://a"}, "issuers": []any{object{"issuer": "https://i"}}},
+		"assertion": {"upstream_assertion": object{"issuer": "i", "audience": "a", "header": "Hosts", "keys": []any{
+			"-----BEGIN EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----", "{vault://env/key}",
+		}}},
+		"trusted proxies": {
+			"certificate_header_name": "C", "certificate_header_format": "url_encoded",
+			"trusted_proxies": []any{"::1", "10.0.0.0/8", "::ffff:1.2.3.4", "ABCD::/16"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if status, text := g.post(t, "/config", pluginConfig(object{"name": "go-jwt", "config": config})); status != 201 {

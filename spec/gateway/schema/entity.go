@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -48,31 +49,56 @@ func parseChecks(v any) ([]entityCheck, error) {
 
 // known refuses arguments Kong's metaschema does not have.
 func (c entityCheck) known() bool {
-	if c.name != "conditional" {
-		return true
-	}
-	rules := validators()
+	takes := map[string]map[string]func(any) bool{
+		"conditional": {"if_field": isString, "then_field": isString, "then_err": isString, "if_match": isMatch, "then_match": isMatch},
+		"conditional_at_least_one_of": {
+			"if_field": isString, "if_match": isMatch, "then_at_least_one_of": isList, "then_err": isString,
+			"else_match": isMatch, "else_then_at_least_one_of": isList, "else_then_err": isString,
+		},
+		"mutually_exclusive_sets": {"set1": isList, "set2": isList},
+	}[c.name]
 	for key, v := range c.arg {
-		switch key {
-		case "if_field", "then_field", "then_err":
-			if !isString(v) {
-				return false
-			}
-		case "if_match", "then_match":
-			m, ok := v.(map[string]any)
-			if !ok {
-				return false
-			}
-			for rule := range m {
-				if _, ok := rules[rule]; !ok && rule != "required" && rule != "elements" && rule != "keys" && rule != "values" {
-					return false
-				}
-			}
-		default:
+		if valid, ok := takes[key]; !ok || !valid(v) {
 			return false
 		}
 	}
-	return isString(c.arg["if_field"]) && isString(c.arg["then_field"]) && c.arg["if_match"] != nil && c.arg["then_match"] != nil
+	needs := map[string][]string{
+		"conditional":                 {"if_field", "if_match", "then_field", "then_match"},
+		"conditional_at_least_one_of": {"if_field", "if_match", "then_at_least_one_of"},
+		"mutually_exclusive_sets":     {"set1", "set2"},
+	}[c.name]
+	return !slices.ContainsFunc(needs, func(key string) bool { return c.arg[key] == nil })
+}
+
+// isMatch tells whether v is what a field can be held against.
+func isMatch(v any) bool {
+	m, ok := v.(map[string]any)
+	rules := validators()
+	for rule := range m {
+		if _, known := rules[rule]; !known && rule != "required" && rule != "elements" && rule != "keys" && rule != "values" {
+			return false
+		}
+	}
+	return ok
+}
+
+// names are the fields that the check looks at.
+func (c entityCheck) names() []string {
+	names := slices.Clone(c.list)
+	for _, key := range []string{"if_field", "then_field"} {
+		if name, ok := c.arg[key].(string); ok {
+			names = append(names, name)
+		}
+	}
+	for _, key := range []string{"then_at_least_one_of", "else_then_at_least_one_of", "set1", "set2"} {
+		names = append(names, c.texts(key)...)
+	}
+	return names
+}
+
+func (c entityCheck) texts(key string) []string {
+	items, _ := list(c.arg[key])
+	return texts(items)
 }
 
 func texts(items []any) []string {
@@ -89,13 +115,26 @@ func (c entityCheck) run(record *Field, entity map[string]any, errs Errors) {
 		l, _ := errs["@entity"].([]any)
 		errs["@entity"] = append(l, text)
 	}
-	var set []string
-	for _, name := range c.list {
-		if nonempty(get(entity, name)) {
-			set = append(set, name)
-		}
+	// Kong skips a check of a field that it fills in from a vault.
+	if slices.ContainsFunc(c.names(), func(name string) bool {
+		f := record.field(name)
+		s, _ := get(entity, name).(string)
+		return f != nil && f.Referenceable && IsReference(s)
+	}) {
+		return
 	}
+	if c.lacks(record, entity, errs) {
+		return
+	}
+	set := setOf(entity, c.list)
 	switch c.name {
+	case "conditional_at_least_one_of":
+		c.conditionalAtLeastOne(record, entity, fail)
+	case "mutually_exclusive_sets":
+		one, two := setOf(entity, c.texts("set1")), setOf(entity, c.texts("set2"))
+		if len(one) > 0 && len(two) > 0 {
+			fail("these sets are mutually exclusive: (" + quoted(one) + "), (" + quoted(two) + ")")
+		}
 	case "conditional":
 		c.conditional(record, entity, errs, fail)
 	case "at_least_one_of":
@@ -126,6 +165,44 @@ func (c entityCheck) run(record *Field, entity map[string]any, errs Errors) {
 	}
 }
 
+// lacks tells whether Kong does not run the check for want of fields, and refuses the
+// entity if it needs them.
+func (c entityCheck) lacks(record *Field, entity map[string]any, errs Errors) bool {
+	needs := c.list
+	switch c.name {
+	case "conditional":
+		needs = texts([]any{c.arg["if_field"]})
+	case "only_one_of", "distinct":
+	default:
+		return false
+	}
+	missing := func(name string) bool { return isMissing(record, entity, name) }
+	if !slices.ContainsFunc(c.names(), func(name string) bool { return !missing(name) }) {
+		return true
+	}
+	lacks := false
+	for _, name := range needs {
+		if missing(name) {
+			put(errs, name, "field required for entity check")
+			lacks = true
+		}
+	}
+	return lacks
+}
+
+// isMissing tells whether a field is not even null to Kong: it has no value though it is
+// required, or is in a record that is not there.
+func isMissing(record *Field, entity map[string]any, name string) bool {
+	if get(entity, name) != nil {
+		return false
+	}
+	if dot := strings.LastIndex(name, "."); dot >= 0 && get(entity, name[:dot]) == nil {
+		return true
+	}
+	f := record.field(name)
+	return f != nil && f.Required
+}
+
 func (c entityCheck) conditional(record *Field, entity map[string]any, errs Errors, fail func(string)) {
 	ifName, _ := c.arg["if_field"].(string)
 	thenName, _ := c.arg["then_field"].(string)
@@ -135,14 +212,6 @@ func (c entityCheck) conditional(record *Field, entity map[string]any, errs Erro
 		return
 	}
 	ifValue, thenValue := get(entity, ifName), get(entity, thenName)
-	for _, pair := range []struct {
-		f *Field
-		v any
-	}{{ifField, ifValue}, {thenField, thenValue}} {
-		if s, ok := pair.v.(string); ok && pair.f.Referenceable && IsReference(s) {
-			return
-		}
-	}
 	if _, err := ifField.with(c.arg["if_match"]).check(ifValue); err != nil {
 		return
 	}
@@ -155,6 +224,40 @@ func (c entityCheck) conditional(record *Field, entity map[string]any, errs Erro
 		fail(custom)
 	} else {
 		fail("failed conditional validation given value of field '" + ifName + "'")
+	}
+}
+
+func (c entityCheck) conditionalAtLeastOne(record *Field, entity map[string]any, fail func(string)) {
+	name, _ := c.arg["if_field"].(string)
+	field, value := record.field(name), get(entity, name)
+	if field == nil {
+		fail("entity check names an unknown field")
+		return
+	}
+	if isMissing(record, entity, name) {
+		return
+	}
+	for _, branch := range []string{"", "else_"} {
+		match := c.arg[branch+"match"]
+		if branch == "" {
+			match = c.arg["if_match"]
+		}
+		if match == nil {
+			return
+		}
+		if _, err := field.with(match).check(value); err != nil {
+			continue
+		}
+		names := c.texts(branch + "then_at_least_one_of")
+		if len(setOf(entity, names)) > 0 {
+			return
+		}
+		if custom, ok := c.arg[branch+"then_err"].(string); ok {
+			fail(strings.ReplaceAll(custom, "%s", quoted(names)))
+		} else {
+			fail("at least one of these fields must be non-empty: " + quoted(names))
+		}
+		return
 	}
 }
 
@@ -177,6 +280,16 @@ func (f *Field) with(match any) *Field {
 		}
 	}
 	return &out
+}
+
+// setOf returns those of the fields that are set.
+func setOf(entity map[string]any, names []string) (set []string) {
+	for _, name := range names {
+		if nonempty(get(entity, name)) {
+			set = append(set, name)
+		}
+	}
+	return set
 }
 
 func nonempty(v any) bool {

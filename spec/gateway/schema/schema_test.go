@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,6 +117,67 @@ func TestEntityChecks(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", config, got, want)
+		}
+	}
+}
+
+// TestEntityChecksOfKong holds what Kong's own code (kong/db/schema/init.lua, 3.9.3) makes
+// of checks that look at fields which are null, missing, in records that are not there, or
+// in a vault.
+func TestEntityChecksOfKong(t *testing.T) {
+	t.Parallel()
+	const fields = `[
+		{"a": {"type": "string"}}, {"b": {"type": "string"}}, {"v": {"type": "string", "referenceable": true}},
+		{"must": {"type": "string", "required": true, "default": "m"}}, {"l": {"type": "set", "elements": {"type": "string"}, "default": []}},
+		{"r": {"type": "record", "required": false, "fields": [{"x": {"type": "string", "required": true}}, {"y": {"type": "string"}}]}}
+	]`
+	atLeast := func(more string) string {
+		return `{"conditional_at_least_one_of": {"if_field": "a", "if_match": {"match": "^x", "ne": null}, "then_at_least_one_of": ["b", "l"]` + more + `}}`
+	}
+	const (
+		nested  = `{"conditional_at_least_one_of": {"if_field": "r.x", "if_match": {}, "then_at_least_one_of": ["r.y", "l"]}}`
+		oneOf   = "at least one of these fields must be non-empty: "
+		another = `, "else_match": {"match": "^y"}, "else_then_at_least_one_of": ["v"], "else_then_err": "needs %s"`
+		inR     = `{"conditional": {"if_field": "r.x", "if_match": {"match": "^x"}, "then_field": "a", "then_match": {"required": true}}}`
+	)
+	for _, tt := range []struct{ check, config, want string }{
+		{atLeast(""), `{"a": "x"}`, oneOf + "'b', 'l'"},
+		{atLeast(""), `{"a": "x", "b": "1"}`, ""},
+		{atLeast(""), `{"a": "x", "l": []}`, oneOf + "'b', 'l'"},
+		{atLeast(""), `{"a": "x", "l": ["1"]}`, ""},
+		{atLeast(""), `{"a": "y"}`, ""},
+		{atLeast(""), `{"a": null}`, ""},
+		{atLeast(`, "then_err": "told"`), `{"a": "x"}`, "told"},
+		{atLeast(another), `{"a": "y"}`, "needs 'v'"},
+		{atLeast(another), `{"a": "y", "v": "1"}`, ""},
+		{atLeast(another), `{"a": "z"}`, ""},
+		{nested, `{}`, ""},
+		{nested, `{"r": null}`, ""},
+		{nested, `{"r": {"x": "1"}}`, oneOf + "'r.y', 'l'"},
+		{nested, `{"r": {"x": "1", "y": "2"}}`, ""},
+		{inR, `{}`, "r.x: field required for entity check"},
+		{inR, `{"r": {"x": "x"}, "a": "1"}`, ""},
+		{`{"conditional": {"if_field": "a", "if_match": {"match": "^x"}, "then_field": "b", "then_match": {"required": true}}}`, `{}`, "b: required field missing; failed conditional validation given value of field 'a'"},
+		{`{"mutually_exclusive": ["a", "v"]}`, `{"a": "1", "v": "2"}`, "only one or none of these fields must be set: 'a', 'v'"},
+		{`{"mutually_exclusive": ["a", "v"]}`, `{"a": "1", "v": "{vault://env/v}"}`, ""},
+		{`{"mutually_exclusive_sets": {"set1": ["a", "b"], "set2": ["l"]}}`, `{"b": "1", "l": ["2"]}`, "these sets are mutually exclusive: ('b'), ('l')"},
+		{`{"mutually_exclusive_sets": {"set1": ["a", "b"], "set2": ["l"]}}`, `{"a": "1", "b": "1"}`, ""},
+	} {
+		var v any
+		must(t, json.Unmarshal([]byte(`{"name": "p", "fields": [{"config": {"type": "record", "fields": `+fields+`, "entity_checks": [`+tt.check+`]}}]}`), &v))
+		p, err := schema.ParsePlugin(v)
+		must(t, err)
+		var config map[string]any
+		must(t, json.Unmarshal([]byte(tt.config), &config))
+		_, errs := p.Check(map[string]any{"name": "p", "config": config})
+		var got []string
+		inner, _ := errs["config"].(schema.Errors)
+		if _, text, ok := strings.Cut(inner.Violation(), " ("); ok && errs != nil {
+			got = strings.Split(strings.TrimSuffix(text, ")"), "; ")
+			slices.Sort(got)
+		}
+		if told := strings.Join(got, "; "); told != tt.want {
+			t.Errorf("%s of %s: %q, want %q", tt.check, tt.config, told, tt.want)
 		}
 	}
 }
