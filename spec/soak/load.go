@@ -137,7 +137,7 @@ func (l *load) draw(chance *rand.Rand) request {
 	case n < 97:
 		return request{kind: "none", path: "/plain", always: "401 Unauthorized"}
 	}
-	return request{kind: "anonymous", path: "/anonymous", always: "200 anonymous-user"}
+	return request{kind: "anonymous", path: "/anonymous", caller: l.w.anonymous}
 }
 
 // send returns the answer's status, and who the request was from or why it was
@@ -191,7 +191,7 @@ func (l *load) judge(r *request, got string, sent, answered time.Time) {
 	// A lookup that failed is no decision, where it could fail. A token that
 	// needs none has no such excuse.
 	const unavailable = "503 Credentials cannot be looked up at the moment"
-	looksUp := r.kind != "malformed" && r.kind != "none" && r.kind != "anonymous"
+	looksUp := r.kind != "malformed" && r.kind != "none" && (r.kind != "anonymous" || l.w.consumersToo)
 	if slices.Contains(right, got) || got == unavailable && looksUp && l.w.outages.excuse(r.caller, sent, answered) {
 		return
 	}

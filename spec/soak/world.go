@@ -44,11 +44,14 @@ type world struct {
 	client                         *http.Client
 
 	callers   []*caller
-	secrets   map[string][]any // by caller: what signs, one for each version
-	strangers []token
-	expired   token
-	outages   outages
-	happened  map[string]int
+	anonymous *caller // who needs no token
+	// consumersToo tells that lookups, which may fail, find consumers too.
+	consumersToo bool
+	secrets      map[string][]any // by caller: what signs, one for each version
+	strangers    []token
+	expired      token
+	outages      outages
+	happened     map[string]int
 }
 
 // logFile keeps the gateway's log.
@@ -79,7 +82,10 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 		upstream: httptest.NewServer(http.HandlerFunc(conformance.Echo)), log: &logFile{},
 		configFile: filepath.Join(dir, "kong.json"), client: &http.Client{Timeout: 30 * time.Second},
 		secrets: map[string][]any{}, happened: map[string]int{},
+		consumersToo: o.store == "node",
 	}
+	now := time.Now()
+	w.anonymous = &caller{name: "anonymous-user", states: []state{{from: now, settled: now, user: "anonymous-user"}}}
 	for i := range 24 {
 		c := &caller{name: fmt.Sprint("caller-", i), key: fmt.Sprint("key-", i), algorithm: []string{"HS256", "HS256", "RS256", "ES256"}[i%4]}
 		if i == 0 {
@@ -92,7 +98,6 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 			}
 			w.secrets[c.name] = append(w.secrets[c.name], secret)
 		}
-		now := time.Now()
 		c.states = []state{{from: now, settled: now, version: 1, user: c.name}}
 		if err := w.signTokens(c, 1); err != nil {
 			return nil, err
