@@ -26,7 +26,7 @@ import (
 )
 
 // How long a spec waits for anything.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 // gateway is a running gateway, embedded or real.
 type gateway struct {

@@ -62,7 +62,7 @@ func TestInvalidation(t *testing.T) {
 				}
 				tt.change(config)
 				g.configure(t, config)
-				seen := poll(t, revocation, func() bool { return tt.until(ask()) })
+				seen := poll(t, revocation+busy, func() bool { return tt.until(ask()) })
 				t.Logf("seen after %v", seen)
 				for range 8 {
 					if a := ask(); !tt.until(a) {
@@ -91,7 +91,7 @@ func TestNewCredential(t *testing.T) {
 	alice := consumer(t, config, conformance.Alice)
 	alice["jwt_secrets"] = append(list(alice["jwt_secrets"]), object{"key": "newcomer", "secret": string(setup.keys["hs-a"].Secret)})
 	g.configure(t, config)
-	t.Logf("works after %v", poll(t, revocation, func() bool { return ask() == 200 }))
+	t.Logf("works after %v", poll(t, revocation+busy, func() bool { return ask() == 200 }))
 }
 
 // poll tries until it succeeds, and returns how long that took.

@@ -405,14 +405,16 @@ func TestLambdaIssuer(t *testing.T) {
 	if n := p.Fetches(); n != 0 {
 		t.Errorf("%d fetches before the first event", n)
 	}
+	began := time.Now()
 	expect("good", send(key, nil), "200")
 	expect("other audience", send(key, object{"aud": "other"}), "403")
-	if n := p.Fetches(); n != 1 {
-		t.Errorf("%d fetches for two events at once", n)
+	fetched, refreshes := p.Fetches(), int(time.Since(began)/time.Second) // on a busy machine
+	if fetched < 1 || fetched > 1+refreshes {
+		t.Errorf("%d fetches for two events at once", fetched)
 	}
 
 	time.Sleep(1500 * time.Millisecond) // beyond the refresh, with nothing to do
-	if n := p.Fetches(); n != 1 {
+	if n := p.Fetches(); n != fetched {
 		t.Errorf("%d fetches, though nobody asked: a frozen process cannot", n)
 	}
 
@@ -494,7 +496,7 @@ func TestLambdaIssuerFails(t *testing.T) {
 func TestLambdaFreeze(t *testing.T) {
 	t.Parallel()
 	f := authorizer(t, object{"credentials": ownCredentials(t), "claims_to_verify": []any{"exp"}})
-	exp := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	exp := time.Now().Add(6 * time.Second).Truncate(time.Second) // more than two events take on a busy machine
 	r := &lambda.Request{Headers: [][2]string{bearer(madeToken(t, "HS256", "hs-a", object{"iss": "hs256", "exp": exp.Unix()}))}}
 	for range 2 {
 		if verdict, _ := asks(t, f, lambda.HTTPv2, r); verdict != "200" {
