@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"net"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -164,6 +165,24 @@ func TestOwnConfiguration(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAddressInUse: the gateway says by which flag another address is chosen.
+func TestAddressInUse(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, flag := range []string{"-proxy", "-proxy-tls", "-admin", "-control"} {
+		address := l.Addr().String()
+		_, err := tryGateway(t, object{"_format_version": "3.0"}, flag, address)
+		if want := "gateway: " + flag + ": listen tcp " + address + ": bind: address already in use\n"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
 }
 
 // TestDemoWithoutUpstream: an upstream elsewhere is not started.

@@ -188,19 +188,24 @@ func (n *node) listen() error {
 	var l net.ListenConfig
 	var err error
 	if n.proxyLn, err = l.Listen(context.Background(), "tcp", n.options.proxy); err != nil {
-		return err
+		return fmt.Errorf("-proxy: %w", err)
 	}
 	if n.options.proxyTLS != "" {
 		if n.tlsLn, err = listenTLS(n.options.proxyTLS, n.options.verifyClient); err != nil {
-			return err
+			return fmt.Errorf("-proxy-tls: %w", err)
 		}
 		fmt.Fprintf(os.Stderr, "gateway: proxy by TLS %s\n", n.tlsLn.Addr())
 	}
-	if n.controlLn, err = l.Listen(context.Background(), "tcp", n.options.control); err != nil || n.options.admin == "off" {
-		return err
+	if n.controlLn, err = l.Listen(context.Background(), "tcp", n.options.control); err != nil {
+		return fmt.Errorf("-control: %w", err)
 	}
-	n.adminLn, err = l.Listen(context.Background(), "tcp", n.options.admin)
-	return err
+	if n.options.admin == "off" {
+		return nil
+	}
+	if n.adminLn, err = l.Listen(context.Background(), "tcp", n.options.admin); err != nil {
+		return fmt.Errorf("-admin: %w", err)
+	}
+	return nil
 }
 
 func (n *node) adminAddress() string {
