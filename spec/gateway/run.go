@@ -355,14 +355,14 @@ func (n *node) serve(ctx context.Context) <-chan error {
 	}
 	controls := &control.API{Faults: &n.faults, Stats: n.counters, Configure: n.configure}
 	servers := map[net.Listener]*httpd.Server{
-		n.proxyLn:   {Handle: n.gateway.Handle, Refuse: proxy.Refuse},
+		n.proxyLn:   {Handle: n.gateway.Handle, Refuse: proxy.Refuse, HTTP2: true},
 		n.controlLn: {Handle: controls.Handle, Refuse: control.Refuse},
 	}
 	if n.adminLn != nil {
 		servers[n.adminLn] = &httpd.Server{Handle: n.api.Handle, Refuse: admin.Refuse}
 	}
 	if n.tlsLn != nil {
-		servers[n.tlsLn] = &httpd.Server{Handle: n.gateway.Handle, Refuse: proxy.Refuse}
+		servers[n.tlsLn] = &httpd.Server{Handle: n.gateway.Handle, Refuse: proxy.Refuse, HTTP2: true}
 	}
 	for ln, s := range servers {
 		go func() {

@@ -28,7 +28,7 @@ func listenTLS(address, verifyClient string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, NextProtos: []string{"h2", "http/1.1"}}
 	if verifyClient == "optional_no_ca" {
 		config.ClientAuth = tls.RequestClientCert
 	}

@@ -1,4 +1,4 @@
-// Package httpd is the gateway's HTTP/1.1 server. It keeps what net/http
+// Package httpd is the gateway's HTTP server. It keeps what net/http
 // throws away and nginx does not: the order of headers, their spelling, and
 // bytes that are no text.
 package httpd

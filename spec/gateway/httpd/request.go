@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,7 +105,7 @@ func readRequest(r *bufio.Reader, w io.Writer, longest int) (*Request, error) {
 		return nil, errClosed
 	}
 	req := &Request{Line: line}
-	if err := req.parseLine(); err != nil {
+	if err := req.parseLine("HTTP/1.1", "HTTP/1.0"); err != nil {
 		return req, err
 	}
 	if err := req.readHeader(r, room); err != nil {
@@ -113,10 +114,10 @@ func readRequest(r *bufio.Reader, w io.Writer, longest int) (*Request, error) {
 	return req, req.readBody(r, w)
 }
 
-func (req *Request) parseLine() error {
+func (req *Request) parseLine(protocols ...string) error {
 	method, rest, ok := strings.Cut(req.Line, " ")
 	target, proto, ok2 := strings.Cut(rest, " ")
-	if !ok || !ok2 || method == "" || (proto != "HTTP/1.1" && proto != "HTTP/1.0") {
+	if !ok || !ok2 || method == "" || !slices.Contains(protocols, proto) {
 		return statusError(400)
 	}
 	for i := range len(method) {
@@ -195,13 +196,17 @@ func (req *Request) readHeader(r *bufio.Reader, room *buffers) error {
 		}
 		req.Header.Add(name, strings.Trim(value, " ")) // tabs stay
 	}
+	if _, ok := req.Header.Get("Host"); !ok && req.Proto == "HTTP/1.1" {
+		return statusError(400)
+	}
+	return req.checkUnique()
+}
+
+func (req *Request) checkUnique() error {
 	for _, name := range uniqueHeaders {
 		if len(req.Header.Values(name)) > 1 {
 			return statusError(400)
 		}
-	}
-	if _, ok := req.Header.Get("Host"); !ok && req.Proto == "HTTP/1.1" {
-		return statusError(400)
 	}
 	return nil
 }

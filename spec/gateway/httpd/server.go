@@ -37,6 +37,8 @@ type Server struct {
 	Refuse func(status int) *Response
 	// MaxLine is the size of large_client_header_buffers; 0: nginx's own 8 KiB.
 	MaxLine int
+	// HTTP2 is `http2 on`: clients may begin with HTTP/2.
+	HTTP2 bool
 	// Drain, when set, ends each connection after the request that is under way
 	// when it is done.
 	Drain context.Context
@@ -102,6 +104,11 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) {
 	}
 	r := bufio.NewReaderSize(c, line+2)
 	w := bufio.NewWriterSize(c, 8<<10)
+	c.SetReadDeadline(time.Now().Add(idleTimeout)) // a dead connection shows at the read
+	if s.HTTP2 && beginsHTTP2(r) {
+		s.serveHTTP2(ctx, c, r)
+		return
+	}
 	for {
 		c.SetReadDeadline(time.Now().Add(idleTimeout)) // a dead connection shows at the read
 		if ctx.Err() != nil || drain.Err() != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -38,6 +39,7 @@ func start(t *testing.T) string {
 			return answer(200, b.String())
 		},
 		Refuse: func(status int) *httpd.Response { return answer(status, "refused") },
+		HTTP2:  true,
 	}
 	go func() { done <- s.Serve(ctx, ln) }()
 	t.Cleanup(func() {
@@ -127,6 +129,48 @@ func TestRequests(t *testing.T) {
 			t.Parallel()
 			if got := send(t, address, tt.request, 1)[0]; got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestHTTP2: requests are as nginx shows them, and answers have nothing that was not given.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	address := start(t)
+	transport := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	defer transport.CloseIdleConnections()
+	for name, tt := range map[string]struct {
+		method, path, body string
+		header             http.Header
+		want               string
+	}{
+		"headers": {"GET", "/a%2Fb?c", "", http.Header{"x_A": {"1", "2"}, "X-A": {"3\xff"}}, `200 GET /a%2Fb?c HTTP/2.0|/a%2Fb|c|true|""|host="` + address + `";user-agent="u";x-a="3\xff";x_a="1";x_a="2";`},
+		"body":    {"POST", "/", "abc", nil, `200 POST / HTTP/2.0|/||false|"abc"|host="` + address + `";content-length="3";user-agent="u";`},
+		"HEAD":    {"HEAD", "/", "", nil, "200 "},
+		"refused": {"GET", "/a/../..", "", nil, "400 refused"},
+		"twice":   {"GET", "/", "", http.Header{"Authorization": {"a", "b"}}, "400 refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), tt.method, "http://"+address+tt.path, strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header = http.Header{"User-Agent": {"u"}}
+			maps.Copy(r.Header, tt.header)
+			res, err := transport.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			if got := fmt.Sprint(res.StatusCode, " ", string(body)); got != tt.want {
+				t.Errorf("%s\nwant %s", got, tt.want)
+			}
+			delete(res.Header, "Content-Length")
+			if len(res.Header) > 0 || res.ProtoMajor != 2 {
+				t.Errorf("%s %v", res.Proto, res.Header)
 			}
 		})
 	}

@@ -18,9 +18,9 @@ func (c *requestContext) acl(conf map[string]any) {
 	refuse := func() {
 		switch {
 		case c.credential != nil:
-			c.exit = failure(403, "You cannot consume this service", c.id)
+			c.exit = c.failure(403, "You cannot consume this service")
 		default:
-			c.exit = failure(401, "Unauthorized", c.id)
+			c.exit = c.failure(401, "Unauthorized")
 		}
 	}
 	header := "X-Consumer-Groups"
@@ -39,7 +39,7 @@ func (c *requestContext) acl(conf map[string]any) {
 	default:
 		if !schema.IsUUID(consumerID) {
 			c.gateway.Log.Printf(nginx.Err, `[acl] invalid primary key: '{id="expected a valid UUID"}'`)
-			c.exit = failure(500, unexpected, c.id)
+			c.exit = c.failure(500, unexpected)
 			return
 		}
 		groups = c.store.Groups(consumerID)
@@ -50,7 +50,7 @@ func (c *requestContext) acl(conf map[string]any) {
 	}
 	in := slices.ContainsFunc(wanted, func(g string) bool { return slices.Contains(groups, g) })
 	if in == (len(deny) > 0) {
-		c.exit = failure(403, "You cannot consume this service", c.id)
+		c.exit = c.failure(403, "You cannot consume this service")
 		return
 	}
 	if !flag(conf, "hide_groups_header") {

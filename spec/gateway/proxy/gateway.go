@@ -179,7 +179,7 @@ func (c *requestContext) serve(ctx context.Context, s *state) *httpd.Response {
 	path := router.Normalize(c.req.Path)
 	match, ok := s.router.Find(c.method, c.requestHost(), path)
 	if !ok {
-		return failure(404, "no Route matched with those values", c.id)
+		return c.failure(404, "no Route matched with those values")
 	}
 	c.match, c.path, c.scheme = match, match.UpstreamPath(path), "http"
 	if service := match.Route.Service; service != nil {
@@ -193,7 +193,7 @@ func (c *requestContext) serve(ctx context.Context, s *state) *httpd.Response {
 		return c.exit
 	}
 	if match.Route.Service == nil {
-		return failure(503, "no Service found with those values", c.id)
+		return c.failure(503, "no Service found with those values")
 	}
 	return c.forward(ctx)
 }
@@ -218,7 +218,7 @@ func (c *requestContext) runPlugins(ctx context.Context, s *state) {
 			err := workers[worker].Event(ctx, s.instances[worker][p.ID], "access", pdk{c, p.Name, c.gateway.FailCalls})
 			if err != nil && !errors.Is(err, pluginserver.ErrExit) {
 				c.gateway.Log.Printf(nginx.Err, "%s: %v", p.Name, err)
-				c.exit = failure(500, unexpected, c.id)
+				c.exit = c.failure(500, unexpected)
 			}
 		}
 		if c.exit != nil {

@@ -44,7 +44,7 @@ func (c *requestContext) keyAuth(conf map[string]any) {
 		// An anonymous consumer that does not exist is a nil consumer to
 		// key-auth, and authenticating nobody an error.
 		if consumer = c.store.Consumer(anonymous); consumer == nil {
-			c.exit = failure(500, unexpected, c.id)
+			c.exit = c.failure(500, unexpected)
 			return
 		}
 		c.identify(consumer, nil)
@@ -53,7 +53,7 @@ func (c *requestContext) keyAuth(conf map[string]any) {
 		if realm := textOf(conf, "realm"); realm != "" {
 			challenge += ` realm="` + realm + `"`
 		}
-		c.exit = failure(401, refusal, c.id)
+		c.exit = c.failure(401, refusal)
 		c.exit.Header.Set("WWW-Authenticate", challenge)
 	}
 }

@@ -254,10 +254,7 @@ func (p pdk) request(method string, args []byte) ([]byte, error) { //nolint:cycl
 	case "kong.request.get_forwarded_port":
 		return wire.Int(p.forwardedPort()), nil
 	case "kong.request.get_http_version":
-		if p.req.Proto == "HTTP/1.0" {
-			return wire.Number(1), nil
-		}
-		return wire.Number(1.1), nil
+		return wire.Number(map[string]float64{"HTTP/1.0": 1, "HTTP/1.1": 1.1, "HTTP/2.0": 2}[p.req.Proto]), nil
 	case "kong.request.get_method":
 		return text(p.method)
 	case "kong.request.get_path":
@@ -337,7 +334,7 @@ func (p pdk) answer(method string, args []byte) ([]byte, error) {
 		}
 		header.Del("Transfer-Encoding")
 		header.Del("Content-Length")
-		p.exit = response(e.Status, header, e.Body)
+		p.exit = p.send(e.Status, header, append([]byte{}, e.Body...)) // "" where there is none
 		return nil, pluginserver.ErrExit
 	case "kong.response.set_header", "kong.response.add_header":
 		k, v, err := wire.DecodeKV(args)

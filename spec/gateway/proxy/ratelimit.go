@@ -58,7 +58,7 @@ func (c *requestContext) rateLimit(plugin string, conf map[string]any) {
 		if before >= limit {
 			c.late.Set("Retry-After", reset)
 			status, _ := conf["error_code"].(float64)
-			c.exit = failure(int(status), textOf(conf, "error_message"), c.id)
+			c.exit = c.failure(int(status), textOf(conf, "error_message"))
 			return
 		}
 	}

@@ -13,7 +13,7 @@ func (c *requestContext) terminate(conf map[string]any) {
 		if kind == "" {
 			kind = "application/json; charset=utf-8"
 		}
-		c.exit = response(status, httpd.Header{{Name: "Content-Type", Value: kind}}, []byte(body))
+		c.exit = c.send(status, httpd.Header{{Name: "Content-Type", Value: kind}}, []byte(body))
 		return
 	}
 	message := textOf(conf, "message")
@@ -22,6 +22,10 @@ func (c *requestContext) terminate(conf map[string]any) {
 			401: "Unauthorized", 404: "Not found", 405: "Method not allowed",
 			500: unexpected, 502: "Bad Gateway", 503: "Service unavailable",
 		}[status]
+	}
+	if c.isGRPC() {
+		c.exit = c.send(status, httpd.Header{}, []byte(message))
+		return
 	}
 	c.exit = failure(status, message, "")
 }
