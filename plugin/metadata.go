@@ -17,9 +17,9 @@ import (
 // (RFC 9728 section 3): with the path of the resource behind it.
 const metadataPath = "/.well-known/oauth-protected-resource"
 
-// metadataURL returns where the metadata of m's resource is (RFC 9728 section
+// MetadataURL returns where the metadata of m's resource is (RFC 9728 section
 // 3.1).
-func metadataURL(m *schema.ResourceMetadata) string {
+func MetadataURL(m *schema.ResourceMetadata) string {
 	u, err := url.Parse(m.Resource)
 	if err != nil { // which the schema has refused
 		return m.Resource

@@ -128,7 +128,7 @@ func challengeParams(c *schema.Config, params []string) []string {
 	}
 	all = append(all, params...)
 	if c.ResourceMetadata != nil { // RFC 9728 section 5.1
-		all = append(all, `resource_metadata="`+quotable(metadataURL(c.ResourceMetadata))+`"`)
+		all = append(all, `resource_metadata="`+quotable(MetadataURL(c.ResourceMetadata))+`"`)
 	}
 	return all
 }

@@ -150,6 +150,30 @@ func TestManyMistakes(t *testing.T) {
 	}
 }
 
+// The path of the metadata is on no route, but that of the resource is.
+func TestMetadataWithoutRoute(t *testing.T) {
+	t.Parallel()
+	const missing = "-:8:26: plugins[0].config.resource_metadata.resource: warning: no route has the path /.well-known/oauth-protected-resource/mcp, at which clients look for the metadata: they get 404\n"
+	for routes, want := range map[string]string{
+		`{paths: [/mcp]}`:     missing,
+		`{paths: ['~/mcp$']}`: missing,
+		`{paths: [/mcp, /.well-known/oauth-protected-resource/mcps]}`: missing,
+		`{paths: [/mcp, /.well-known/oauth-protected-resource/mcp]}`:  "",
+		`{paths: [/mcp]}, {paths: [/.well-known]}`:                    "",
+		`{paths: [/mcp]}, {paths: ['~/\.well-known/oauth-[a-z-]+/']}`: "",
+		`{paths: [/mcp]}, {paths: ['~(?!/mcp)/']}`:                    "", // cannot be told
+		`{paths: [/mcp]}, {hosts: [api.example.com]}`:                 "",
+		`{paths: [/]}`:         "",
+		`{paths: [/internal]}`: "", // where a proxy leads /mcp
+	} {
+		const head = "_format_version: \"3.0\"\nservices:\n- {name: s, url: 'http://a', routes: [%s]}\nplugins:\n- name: go-jwt\n  config:\n    claims_to_verify: [exp]\n" +
+			"    resource_metadata: { resource: https://api.example.com/mcp, authorization_servers: [https://a]}\n"
+		if found, _ := checked(t, fmt.Sprintf(head, routes)); found != want {
+			t.Errorf("%s: got\n%swant\n%s", routes, found, want)
+		}
+	}
+}
+
 // Each of many thousand findings is told.
 func TestLargeFile(t *testing.T) {
 	t.Parallel()
