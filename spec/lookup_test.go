@@ -81,9 +81,11 @@ func TestStoreNone(t *testing.T) {
 	}
 	const unknown = `401 {"message":"No credentials found for given 'iss'"}`
 	for _, tt := range [][3]string{
-		{"/own", "own", "alice|own|"}, {"/own", "own", "alice|own|"}, // remembered
+		{"/own", "own", "alice|own|"},
+		{"/own", "own", "alice|own|"}, // remembered
 		{"/own", "hs256", unknown},
-		{"/plain", "hs256", unknown}, {"/plain", "own", unknown},
+		{"/plain", "hs256", unknown},
+		{"/plain", "own", unknown},
 	} {
 		if got := ask(tt[0], tt[1]); got != tt[2] {
 			t.Errorf("%s %s: %s, want %s", tt[0], tt[1], got, tt[2])
