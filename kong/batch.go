@@ -242,6 +242,11 @@ func (b *batch) hide(h *plugin.Hidden) {
 	}
 }
 
+// setResponseHeader sets a header of the answer that the client will get.
+func (b *batch) setResponseHeader(name, value string) {
+	b.set("kong.response.set_header", name, func(b []byte) []byte { return wire.AppendStringValue(b, value) })
+}
+
 // end appends what ends the event.
 func (b *batch) end(sequence uint64) {
 	b.bytes = wire.AppendReturn(append(b.bytes, 0, 0, 0, 0), sequence)

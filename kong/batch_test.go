@@ -73,6 +73,9 @@ func TestCalls(t *testing.T) {
 				"X-Credential-Identifier": list(), "X-Anonymous-Consumer": text("true"),
 			}})
 	})
+	t.Run("set_header of the response", func(t *testing.T) {
+		call(t, kong.SetResponseHeaderBytes("DPoP-Nonce", "n"), "kong.response.set_header", &pb.KV{K: "DPoP-Nonce", V: text("n")})
+	})
 	t.Run("share token", func(t *testing.T) {
 		call(t, kong.ShareTokenBytes([]byte(token)), "kong.ctx.shared.set", &pb.KV{K: "authenticated_jwt_token", V: text(token)})
 	})

@@ -48,6 +48,12 @@ func ShareTokenBytes(token []byte) []byte {
 	return b.bytes
 }
 
+func SetResponseHeaderBytes(name, value string) []byte {
+	var b batch
+	b.setResponseHeader(name, value)
+	return b.bytes
+}
+
 // AnswerBytes begins a batch with the encoded grant.
 func AnswerBytes(g *plugin.Grant, remove bool, more ...string) (b []byte, calls int) {
 	a := encodeGrant(g)

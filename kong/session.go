@@ -398,6 +398,9 @@ func (s *session) allow(o *plugin.Outcome) error {
 	if o.Hidden != nil {
 		b.hide(o.Hidden)
 	}
+	if o.DPoPNonce != "" {
+		b.setResponseHeader("DPoP-Nonce", o.DPoPNonce)
+	}
 	s.carry(b)
 	b.end(s.event.Sequence)
 	s.answered = true

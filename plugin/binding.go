@@ -76,18 +76,19 @@ func hashIn(cnf map[string]any, member string) (hash []byte, ok bool) {
 }
 
 // checkBinding holds a request against what its token is bound to; b is nil if that is
-// nothing. fault tells, with a refusal, what went wrong on this side.
-func (e *Engine) checkBinding(ctx context.Context, b *binding, r *Request, sent *sentToken, wait bool) (no *Refusal, fault error) {
+// nothing. fault tells, with a refusal, what went wrong on this side. nonce is that of
+// [Outcome.DPoPNonce].
+func (e *Engine) checkBinding(ctx context.Context, b *binding, r *Request, sent *sentToken, wait bool) (nonce string, no *Refusal, fault error) {
 	if b != nil && b.certificate != nil {
 		no = e.checkCertificate(b, r)
 		r.Trace.step(CheckCertificate, 0, no == nil)
 	}
 	if no == nil && e.prover != nil { // last: it uses the proof up
-		if no, fault = e.checkProof(ctx, b, r, sent, wait); b != nil && b.key != nil {
+		if nonce, no, fault = e.checkProof(ctx, b, r, sent, wait); b != nil && b.key != nil {
 			r.Trace.step(CheckProof, 0, no == nil)
 		}
 	}
-	return no, fault
+	return nonce, no, fault
 }
 
 // checkCertificate holds a request against the certificate that its token is bound to.

@@ -269,8 +269,11 @@ func (e *Engine) authenticate(ctx context.Context, r *Request, consumers Consume
 // accept lets a request through with its token, unless that is bound to something
 // which the request does not have.
 func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, sent *sentToken, wait bool) Outcome {
+	var nonce string
 	if d.bound != nil || e.prover != nil {
-		if no, fault := e.checkBinding(ctx, d.bound, r, sent, wait); no != nil {
+		var no *Refusal
+		var fault error
+		if nonce, no, fault = e.checkBinding(ctx, d.bound, r, sent, wait); no != nil {
 			out := Outcome{Refusal: no, Fault: fault}
 			if d.bound != nil {
 				out.facts = d.bound.facts
@@ -283,9 +286,9 @@ func (e *Engine) accept(ctx context.Context, how Kind, d *decision, r *Request, 
 		if err != nil {
 			return unasserted(err)
 		}
-		return Outcome{Kind: how, Answer: m.answer, Token: sent.token}
+		return Outcome{Kind: how, Answer: m.answer, Token: sent.token, DPoPNonce: nonce}
 	}
-	return Outcome{Kind: how, Answer: *d.answer, Token: sent.token}
+	return Outcome{Kind: how, Answer: *d.answer, Token: sent.token, DPoPNonce: nonce}
 }
 
 // verified is a token that was found good.

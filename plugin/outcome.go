@@ -21,6 +21,9 @@ type Outcome struct {
 	// Token is the accepted token, to be shared with other plugins; nil if there
 	// is none to share. It aliases the Request.
 	Token []byte
+	// DPoPNonce is what the client is told, beside the upstream's answer, to use in its
+	// next proofs (RFC 9449 section 8.2); "": nothing.
+	DPoPNonce string
 	// Hidden is what the request must look like instead; nil: as it is.
 	Hidden *Hidden
 	// Reply, if not nil, answers the client, who is not refused.

@@ -27,34 +27,35 @@ func (e *Engine) newProver() {
 
 // checkProof holds a request against the key that its token is bound to, if it is, and
 // against how the token was sent (RFC 9449 section 7). fault tells, with a refusal, what
-// went wrong on this side. The proof is used up by it.
-func (e *Engine) checkProof(ctx context.Context, b *binding, r *Request, sent *sentToken, wait bool) (no *Refusal, fault error) {
+// went wrong on this side. The proof is used up by it. next is the nonce that the client
+// has to use from now on; "": the one that it has, if any.
+func (e *Engine) checkProof(ctx context.Context, b *binding, r *Request, sent *sentToken, wait bool) (next string, no *Refusal, fault error) {
 	switch bound := b != nil && b.key != nil; {
 	case !bound && sent.proven:
-		return e.no.unboundProven, nil
+		return "", e.no.unboundProven, nil
 	case !bound:
-		return nil, nil
+		return "", nil, nil
 	case sent.otherwise:
-		return e.no.boundBearer, nil
+		return "", e.no.boundBearer, nil
 	case len(r.DPoP) == 0:
-		return e.no.noProof, nil
+		return "", e.no.noProof, nil
 	case !wait: // there is a signature to verify
-		return Failure(), errMustWait
+		return "", Failure(), errMustWait
 	}
 	nonce := func() string { return e.s.nonces.New(e.s.o.Now()) }
 	proof, bad := e.prover.Check(r.DPoP, &dpop.Request{Method: string(r.Method), URIs: targetURIs(r), Token: sent.token, Key: b.key})
 	if bad != nil {
-		return badProof(e.c, bad, nonce), nil
+		return "", badProof(e.c, bad, nonce), nil
 	}
 	done, err := e.s.turns.take(ctx, e.s.o.LookupTimeout)
 	if err != nil {
-		return Unavailable(), err
+		return "", Unavailable(), err
 	}
 	defer done()
 	if bad := proof.Use(); bad != nil {
-		return badProof(e.c, bad, nonce), nil
+		return "", badProof(e.c, bad, nonce), nil
 	}
-	return nil, nil
+	return proof.NextNonce(), nil, nil
 }
 
 // targetURIs returns the URIs that a client may have called by r. Which port it has

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -291,7 +292,8 @@ func TestDPoPChallenges(t *testing.T) {
 	}
 }
 
-// RFC 9449 section 9: a client that is told a nonce gets in with it.
+// RFC 9449 sections 8.2 and 9: a client that is told a nonce gets in with it, and is told
+// the next one in time.
 func TestDPoPNonce(t *testing.T) {
 	w, key := newWorld(t), newProofKey(t)
 	e := w.engine(t, `{"dpop":"honour","dpop_use_nonce":true}`)
@@ -304,9 +306,32 @@ func TestDPoPNonce(t *testing.T) {
 			nonce = h.Value
 		}
 	}
-	expect(t, e.Decide(t.Context(), proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"nonce": nonce})), w), cached)
-	w.pass(61 * 1e9)
-	expect(t, e.Decide(t.Context(), proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"nonce": nonce})), w), message(401, "Invalid DPoP proof; it needs the nonce of DPoP-Nonce"))
+	with := func(nonce string) plugin.Outcome {
+		return e.Decide(t.Context(), proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"nonce": nonce})), w)
+	}
+	accepted := func(nonce string, next bool) string {
+		t.Helper()
+		out := with(nonce)
+		if out.Refusal != nil || next != (out.DPoPNonce != "") {
+			t.Errorf("refused %v, told the nonce %q", out.Refusal, out.DPoPNonce)
+		}
+		return out.DPoPNonce
+	}
+	const tooOld = "Invalid DPoP proof; it needs the nonce of DPoP-Nonce"
+	accepted(nonce, false)
+	w.pass(30 * time.Second)
+	accepted(nonce, false)
+	w.pass(time.Second) // half of its life is over
+	next := accepted(nonce, true)
+	accepted(next, false)
+	accepted(nonce, true) // what the client sent before it knew of the next one
+	w.pass(30 * time.Second)
+	expect(t, with(nonce), message(401, tooOld))
+	accepted(next, false)
+	w.pass(time.Second)
+	accepted(accepted(next, true), false)
+	w.pass(61 * time.Second)
+	expect(t, with(next), message(401, tooOld))
 }
 
 // hide_credentials removes the token after the word DPoP, and the proof.

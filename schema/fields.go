@@ -300,7 +300,7 @@ func Fields() []Field {
 		{
 			Name: "dpop_use_nonce", Group: "bound", Type: Boolean, Required: true,
 			Default:     false,
-			Description: "If true, a proof must contain a nonce that this node gave out no longer than dpop_proof_lifetime ago. A client without one gets one in the refusal.",
+			Description: "If true, a proof must contain a nonce that this node gave out no longer than dpop_proof_lifetime ago. A client without one gets one in the refusal. Before it is too old, an accepted request gets the next one.",
 		},
 		{
 			Name: "leeway", Group: "claims", Type: Number, Between: &Range{0, 300}, Required: true,

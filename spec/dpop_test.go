@@ -202,6 +202,60 @@ func TestDPoPReplayedAtOnce(t *testing.T) {
 	}
 }
 
+// TestDPoPNextNonce: whose nonce nears its end is told the next one with the upstream's
+// answer (RFC 9449 section 8.2).
+func TestDPoPNextNonce(t *testing.T) {
+	needsGateway(t)
+	eachWay(t, func(t *testing.T, way ...string) {
+		const lifetime = 4 * time.Second
+		g := withRoutes(t, map[string][]any{
+			"/nonce":        jwt(object{"dpop": "required", "dpop_use_nonce": true, "dpop_proof_lifetime": lifetime.Seconds()}),
+			"/unremembered": jwt(object{"dpop": "required", "dpop_use_nonce": true, "dpop_proof_lifetime": lifetime.Seconds(), "cache_ttl": 0}),
+			"/no-nonces":    jwt(object{"dpop": "required", "dpop_proof_lifetime": 1, "leeway": 300}),
+		}, nil, way...)
+		c := newDPoPClient(t)
+		send := func(path string, claims object) (got, nonce string) {
+			a := g.send(t, "GET", path, c.sent(c.proof(t, "GET", "http://"+g.proxy+path, nil, claims))...)
+			return identityOf(a), a.header.Get("DPoP-Nonce")
+		}
+		for _, path := range []string{"/nonce", "/unremembered"} {
+			next := nextNonce(t, lifetime, func(nonce string) (string, string) { return send(path, object{"nonce": nonce}) })
+			if got, _ := send(path, object{"nonce": next}); got != alice {
+				t.Errorf("%s: with the next nonce %s", path, got)
+			}
+		}
+		if got, told := send("/no-nonces", object{"iat": time.Now().Unix() - 2}); got != alice || told != "" {
+			t.Errorf("without nonces %s, and the nonce %q", got, told)
+		}
+	})
+}
+
+// nextNonce uses one nonce until the next is told, which is before the first is too old.
+func nextNonce(t *testing.T, lifetime time.Duration, send func(nonce string) (got, told string)) string {
+	t.Helper()
+	for range 5 { // a machine may be too busy for some
+		_, nonce := send("")
+		for last := time.Now(); ; {
+			got, told := send(nonce)
+			slow := time.Since(last) > lifetime/4
+			last = time.Now()
+			switch {
+			case got == alice && told != "":
+				return told
+			case got != alice && !slow:
+				t.Fatalf("%s, and no other nonce was told before", got)
+			case got != alice:
+			default:
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			break
+		}
+	}
+	t.Skip("this machine is too busy")
+	return ""
+}
+
 // TestDPoPNodeClient has a client library of others get in (oauth4webapi), with nonces
 // and without.
 func TestDPoPNodeClient(t *testing.T) {
@@ -222,6 +276,7 @@ func TestDPoPNodeClient(t *testing.T) {
 		"/honour":   jwt(object{"dpop": "honour"}),
 		"/required": jwt(object{"dpop": "required", "realm": `a "realm"`}),
 		"/nonce":    jwt(object{"dpop": "honour", "dpop_use_nonce": true}),
+		"/short":    jwt(object{"dpop": "honour", "dpop_use_nonce": true, "dpop_proof_lifetime": 14}),
 	}, nil)
 	c := newDPoPClient(t)
 	d, err := c.key.Bytes()
@@ -234,16 +289,24 @@ func TestDPoPNodeClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{
-		"/honour?a=b":    "200 alice, 200 alice",
-		"/required":      "200 alice, 200 alice",
-		"/nonce/é?ü=1#x": "use_dpop_nonce, 200 alice, 200 alice", // the nonce is good for the second request too
+	for path, tt := range map[string]struct {
+		want string
+		env  []string
+	}{
+		"/honour?a=b":    {"200 alice, 200 alice", nil},
+		"/required":      {"200 alice, 200 alice", nil},
+		"/nonce/é?ü=1#x": {"use_dpop_nonce, 200 alice, 200 alice", nil}, // the nonce is good for the second request too
+		// More than the life of a nonce, through which the second answer helps.
+		"/short": {"use_dpop_nonce, 200 alice, 200 alice, 200 alice", []string{"CALLS=3", "PAUSE=9000"}},
 	} {
-		cmd := exec.CommandContext(t.Context(), node, "node/dpop/client.mjs", "http://"+g.proxy+path)
-		cmd.Env = append(os.Environ(), "TOKEN="+c.token, "KEY="+string(text))
-		out, err := cmd.CombinedOutput()
-		if got := strings.TrimSpace(string(out)); got != want || err != nil {
-			t.Errorf("%s: got %s, %v; want %s", path, got, err, want)
-		}
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), node, "node/dpop/client.mjs", "http://"+g.proxy+path)
+			cmd.Env = append(append(os.Environ(), "TOKEN="+c.token, "KEY="+string(text)), tt.env...)
+			out, err := cmd.CombinedOutput()
+			if got := strings.TrimSpace(string(out)); got != tt.want || err != nil {
+				t.Errorf("got %s, %v; want %s", got, err, tt.want)
+			}
+		})
 	}
 }

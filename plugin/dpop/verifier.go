@@ -32,9 +32,9 @@ type Request struct {
 
 // Proof is a proof that is of its request, but for its signature.
 type Proof struct {
-	v     *Verifier
-	p     *proof
-	until time.Time // it is too old after that
+	v       *Verifier
+	p       *proof
+	created time.Time
 }
 
 // Check holds all of a proof against r but its signature, which takes long. A proof
@@ -57,7 +57,7 @@ func (v *Verifier) Check(text []byte, r *Request) (Proof, *Fault) {
 		return Proof{}, fault("ath is not the token's hash")
 	}
 	created, no := v.created(p, v.Now())
-	return Proof{v, p, created.Add(v.Lifetime + v.Leeway)}, no
+	return Proof{v, p, created}, no
 }
 
 // created returns when a proof was made: by this clock where it must have a nonce, and
@@ -86,11 +86,23 @@ func (p Proof) Use() *Fault {
 	if !p.p.verify() {
 		return fault("its signature is not that of its jwk")
 	}
-	switch fresh, room := p.v.Replays.use(p.p.thumbprint, p.p.jti, p.until, p.v.Now()); {
+	until := p.created.Add(p.v.Lifetime + p.v.Leeway)
+	switch fresh, room := p.v.Replays.use(p.p.thumbprint, p.p.jti, until, p.v.Now()); {
 	case !fresh:
 		return &Fault{Replayed, "it was used before"}
 	case !room:
 		return &Fault{Full, "it cannot be told whether it was used before"}
 	}
 	return nil
+}
+
+// NextNonce returns a nonce to take the place of the proof's (RFC 9449 section 8.2), once
+// that has half of its life behind it, so that who goes on using the service never needs
+// two tries; "": the proof's own will do, or none is asked for.
+func (p Proof) NextNonce() string {
+	now := p.v.Now()
+	if p.v.Nonces == nil || now.Sub(p.created) <= p.v.Lifetime/2 {
+		return ""
+	}
+	return p.v.Nonces.New(now)
 }

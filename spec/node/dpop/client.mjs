@@ -1,5 +1,6 @@
-// Calls a URL twice with a token that is bound to a key, as a client with oauth4webapi
-// does, and prints what came of each try.
+// Calls a URL with a token that is bound to a key, as a client with oauth4webapi does, and
+// prints what came of each try: twice, or as often as CALLS says, PAUSE milliseconds apart.
+import { setTimeout } from 'node:timers/promises'
 import * as oauth from 'oauth4webapi'
 
 const { d, ...jwk } = JSON.parse(process.env.KEY)
@@ -13,7 +14,8 @@ const call = () =>
   oauth.protectedResourceRequest(process.env.TOKEN, 'GET', new URL(process.argv[2]), undefined, undefined, options)
 
 const outcomes = []
-for (let i = 0; i < 2; i++) {
+for (let i = 0; i < Number(process.env.CALLS ?? 2); i++) {
+  if (i > 0) await setTimeout(Number(process.env.PAUSE ?? 0))
   let response
   try {
     response = await call()
