@@ -89,59 +89,63 @@ func TestDocumentedServices(t *testing.T) {
 		"/a":         {"upstream_assertion": assertion(nil, text)},
 		"/anonymous": {"upstream_assertion": assertion(nil, text), "anonymous": conformance.Anonymous},
 	}, text))
-	callers := tokenOf(t, "hs256", "hs-a", "HS256")
-	minted := g.send(t, "GET", "/a", bearer(callers)).upstream.Headers[assertionHeader][0]
-	anonymous := g.send(t, "GET", "/anonymous").upstream.Headers[assertionHeader][0]
-	parsed, _, err := golangjwt.NewParser().ParseUnverified(minted, golangjwt.MapClaims{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	sign := func(k *ecdsa.PrivateKey, header, claims object) string {
-		all, _ := parsed.Claims.(golangjwt.MapClaims)
-		c := golangjwt.MapClaims{}
-		for name, v := range all {
-			c[name] = v
-		}
-		token := golangjwt.NewWithClaims(golangjwt.SigningMethodES256, c)
-		token.Header["typ"], token.Header["kid"] = parsed.Header["typ"], parsed.Header["kid"]
-		for name, v := range header {
-			token.Header[name] = v
-		}
-		for name, v := range claims {
-			c[name] = v
-		}
-		signed, err := token.SignedString(k)
+	// made makes the tokens, whose times count from then on.
+	made := func(t *testing.T) map[string]struct{ token, want string } {
+		t.Helper()
+		callers := tokenOf(t, "hs256", "hs-a", "HS256")
+		minted := g.send(t, "GET", "/a", bearer(callers)).upstream.Headers[assertionHeader][0]
+		anonymous := g.send(t, "GET", "/anonymous").upstream.Headers[assertionHeader][0]
+		parsed, _, err := golangjwt.NewParser().ParseUnverified(minted, golangjwt.MapClaims{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return signed
-	}
-	none := golangjwt.NewWithClaims(golangjwt.SigningMethodNone, parsed.Claims)
-	none.Header["typ"], none.Header["kid"] = parsed.Header["typ"], parsed.Header["kid"]
-	unsigned, err := none.SignedString(golangjwt.UnsafeAllowNoneSignatureType)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := map[string]struct{ token, want string }{
-		"minted":           {minted, "200 verified: alice\n"},
-		"signed alike":     {sign(key, nil, nil), "200 verified: alice\n"},
-		"clock behind":     {sign(key, nil, object{"exp": time.Now().Unix() - 20}), "200 verified: alice\n"},
-		"clock ahead":      {sign(key, nil, object{"iat": time.Now().Unix() + 30}), "200 verified: alice\n"},
-		"no token":         {"", "401 "},
-		"other audience":   {sign(key, nil, object{"aud": "billing"}), "401 "},
-		"other issuer":     {sign(key, nil, object{"iss": "https://other"}), "401 "},
-		"other type":       {sign(key, object{"typ": "JWT"}, nil), "401 "},
-		"expired":          {sign(key, nil, object{"exp": time.Now().Unix() - 60}), "401 "},
-		"caller's own":     {callers, "401 "},
-		"dropped key":      {sign(dropped, object{"kid": "dropped"}, nil), "401 "},
-		"dropped, old kid": {sign(dropped, nil, nil), "401 "},
-		"none":             {unsigned, "401 "},
-		"anonymous":        {anonymous, "401 "},
+		sign := func(k *ecdsa.PrivateKey, header, claims object) string {
+			all, _ := parsed.Claims.(golangjwt.MapClaims)
+			c := golangjwt.MapClaims{}
+			for name, v := range all {
+				c[name] = v
+			}
+			token := golangjwt.NewWithClaims(golangjwt.SigningMethodES256, c)
+			token.Header["typ"], token.Header["kid"] = parsed.Header["typ"], parsed.Header["kid"]
+			for name, v := range header {
+				token.Header[name] = v
+			}
+			for name, v := range claims {
+				c[name] = v
+			}
+			signed, err := token.SignedString(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return signed
+		}
+		none := golangjwt.NewWithClaims(golangjwt.SigningMethodNone, parsed.Claims)
+		none.Header["typ"], none.Header["kid"] = parsed.Header["typ"], parsed.Header["kid"]
+		unsigned, err := none.SignedString(golangjwt.UnsafeAllowNoneSignatureType)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return map[string]struct{ token, want string }{
+			"minted":           {minted, "200 verified: alice\n"},
+			"signed alike":     {sign(key, nil, nil), "200 verified: alice\n"},
+			"clock behind":     {sign(key, nil, object{"exp": time.Now().Unix() - 20}), "200 verified: alice\n"},
+			"clock ahead":      {sign(key, nil, object{"iat": time.Now().Unix() + 30}), "200 verified: alice\n"},
+			"no token":         {"", "401 "},
+			"other audience":   {sign(key, nil, object{"aud": "billing"}), "401 "},
+			"other issuer":     {sign(key, nil, object{"iss": "https://other"}), "401 "},
+			"other type":       {sign(key, object{"typ": "JWT"}, nil), "401 "},
+			"expired":          {sign(key, nil, object{"exp": time.Now().Unix() - 60}), "401 "},
+			"caller's own":     {callers, "401 "},
+			"dropped key":      {sign(dropped, object{"kid": "dropped"}, nil), "401 "},
+			"dropped, old kid": {sign(dropped, nil, nil), "401 "},
+			"none":             {unsigned, "401 "},
+			"anonymous":        {anonymous, "401 "},
+		}
 	}
 	for _, language := range []string{"js", "python"} {
 		t.Run(language, func(t *testing.T) {
 			address := documentedService(t, language, "http://"+g.proxy+"/.well-known/jwks.json")
-			for name, tt := range tests {
+			for name, tt := range made(t) {
 				r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/", nil)
 				if err != nil {
 					t.Fatal(err)
