@@ -3,6 +3,7 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Warnings tells what of a configuration works, and is hardly what was meant.
@@ -39,6 +40,12 @@ func (c *Config) Warnings() []*FieldError {
 	if !c.DPoP.On() && c.DPoPUseNonce {
 		warn("dpop_use_nonce", "has no effect while dpop is off")
 	}
+	if c.DPoP == BindingRequired && len(c.HeaderNames) == 0 {
+		warn("dpop", "no token is accepted: one that is bound to a key must be in a header, and header_names is empty")
+	}
+	if c.ResourceMetadata != nil && !slices.ContainsFunc(c.HeaderNames, isAuthorization) {
+		warn("resource_metadata", "clients that log in because of it send the token in Authorization, which is not in header_names")
+	}
 	if a := c.UpstreamAssertion; a != nil && a.Algorithm == "RS256" {
 		warn("upstream_assertion.algorithm", "RS256 takes many times as long to sign as ES256 and EdDSA")
 	}
@@ -49,6 +56,8 @@ func (c *Config) Warnings() []*FieldError {
 	}
 	return w
 }
+
+func isAuthorization(header string) bool { return strings.EqualFold(header, "authorization") }
 
 // HasIssuer tells whether tokens with that iss are verified with published keys.
 func (c *Config) HasIssuer(iss string) bool {

@@ -21,6 +21,11 @@ func TestWarnings(t *testing.T) {
 		`{"claims_to_verify":["exp"],"upstream_assertion":{"issuer":"i","audience":"a","keys":["-----BEGIN PRIVATE KEY-----"],"algorithm":"RS256"}}`: "config.upstream_assertion.algorithm: RS256 takes many times as long to sign as ES256 and EdDSA",
 		`{"claims_to_verify":["exp"],"anonymous_on":["missing"]}`:                                                                                    "config.anonymous_on: has no effect without anonymous",
 		`{"claims_to_verify":["exp"],` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:                                "config.credentials[1].key: is never used: issuers has an issuer with the same name",
+		`{"claims_to_verify":["exp"],"dpop":"required","cookie_names":["c"],"header_names":[]}`:                                                      "config.dpop: no token is accepted: one that is bound to a key must be in a header, and header_names is empty",
+		`{"claims_to_verify":["exp"],"dpop":"required","header_names":["x-token"]}`:                                                                  "",
+		`{"claims_to_verify":["exp"],"dpop":"honour","cookie_names":["c"],"header_names":[]}`:                                                        "",
+		`{` + issued + `,"resource_metadata":{"resource":"https://b"},"header_names":["X-Token"]}`:                                                   "config.resource_metadata: clients that log in because of it send the token in Authorization, which is not in header_names",
+		`{` + issued + `,"resource_metadata":{"resource":"https://b"},"header_names":["X-Token","Authorization"]}`:                                   "",
 		`{"claims_to_verify":["exp"],"key_claim_name":"kid",` + issued + `,"credentials":[{"key":"https://a","secret":"s","consumer":"c"}]}`:         "",
 	} {
 		t.Run(config, func(t *testing.T) {
