@@ -113,7 +113,7 @@ func TestUnusableCredentialIsToldOnce(t *testing.T) {
 	e := w.engine(t, `{"cache_ttl":0}`)
 	for range 3 {
 		w.pass(time.Second)
-		expect(t, w.decide(t, e, sign(`{"alg":"RS256"}`, `{"iss":"key"}`, "")), message(401, "Invalid key/secret"))
+		expect(t, w.decide(t, e, sign(`{"alg":"RS256"}`, `{"iss":"key"}`, "")), message(401, `Invalid key\/secret`))
 	}
 	if n := strings.Count(w.log.String(), "cannot be used"); n != 1 {
 		t.Errorf("told %d times", n)

@@ -106,7 +106,7 @@ func signAsymmetric(t testing.TB, algorithm string, key any) string {
 
 func TestAlgorithms(t *testing.T) {
 	k := makeKeys(t)
-	badKey, badSignature, badAlgorithm := message(401, "Invalid key/secret"), message(401, "Invalid signature"), message(401, "Invalid algorithm")
+	badKey, badSignature, badAlgorithm := message(401, `Invalid key\/secret`), message(401, "Invalid signature"), message(401, "Invalid algorithm")
 	pkcs1 := func(key *rsa.PrivateKey) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&key.PublicKey)}))
 	}
@@ -148,7 +148,7 @@ func TestAlgorithms(t *testing.T) {
 }
 
 func TestSecrets(t *testing.T) {
-	badKey, badSignature := message(401, "Invalid key/secret"), message(401, "Invalid signature")
+	badKey, badSignature := message(401, `Invalid key\/secret`), message(401, "Invalid signature")
 	bytes := "\xfb\xff\xbf secret of bytes"
 	for name, tt := range map[string]struct{ config, stored, signedWith, want string }{
 		"text":                    {`{}`, "plain text", "plain text", accepted},
@@ -204,7 +204,7 @@ func TestWeakRSAKeys(t *testing.T) {
 	})
 	strict, lenient := w.engine(t, `{}`), w.engine(t, `{"allow_weak_rsa_keys":true}`)
 	for range 2 {
-		expect(t, w.decide(t, strict, token), message(401, "Invalid key/secret"))
+		expect(t, w.decide(t, strict, token), message(401, `Invalid key\/secret`))
 		if o := w.decide(t, lenient, token); o.Refusal != nil {
 			t.Errorf("allowed: %s", verdict(o))
 		}

@@ -151,14 +151,6 @@ func messageBody(message string) []byte {
 	return jsonBody(map[string]string{"message": message})
 }
 
-func jsonBody(fields map[string]string) []byte {
-	body, err := json.Marshal(fields)
-	if err != nil { // a map of strings always encodes
-		return []byte("{}")
-	}
-	return body
-}
-
 // refusals are those that are the same for every request under a configuration.
 // They are made, and encoded, once: a flood of bad tokens shall cost little.
 type refusals struct {
