@@ -192,7 +192,7 @@ func TestEveryRefusalOfGRPC(t *testing.T) {
 		g := withRoutes(t, map[string][]any{
 			"/scope":     jwt(object{"scopes_required": []any{"read"}, "realm": "r"}),
 			"/claim":     jwt(object{"claims_required": []any{object{"claim": []any{"role"}, "value": "admin"}}}),
-			"/broken":    jwt(object{"credentials": []any{object{"key": "k", "algorithm": "RS256", "public_key": "none", "consumer": "alice"}}}),
+			"/broken":    jwt(object{"credentials": []any{object{"key": "k", "algorithm": "RS256", "public_key": "-----BEGIN PUBLIC KEY-----", "consumer": "alice"}}}),
 			"/anonymous": jwt(object{"anonymous": "nobody"}),
 			"/keys":      jwt(object{"issuers": issuers}),
 			"/dpop":      jwt(object{"dpop": "required", "dpop_use_nonce": true}),
