@@ -193,6 +193,7 @@ func TestCheckFindsMistakes(t *testing.T) {
 		"nowhere to look":     {with("      uri_param_names: []\n      header_names: [] # HERE\n"), "services[0].plugins[0].config.header_names", "warning: no token can be found"},
 		"log_claims alone":    {with("      log_claims: [[sub]] # HERE\n"), "services[0].plugins[0].config.log_claims", "warning: nothing is logged without log_serialize"},
 		"anonymous_on alone":  {with("      anonymous_on: [missing] # HERE\n"), "services[0].plugins[0].config.anonymous_on", "warning: has no effect without anonymous"},
+		"DPoP for any host":   {with("      dpop: required # HERE\n"), "services[0].plugins[0].config.dpop", "warning: route \"orders\" has no hosts"},
 		"keys by http":        {with("      issuers:\n      - issuer: x\n        jwks_uri: http://idp.example.com/keys # HERE\n"), "services[0].plugins[0].config.issuers[0].jwks_uri", "warning: http://idp.example.com/keys: URL is not https"},
 	} {
 		t.Run(name, func(t *testing.T) {

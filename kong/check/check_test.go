@@ -107,6 +107,54 @@ func TestPositions(t *testing.T) {
 	}
 }
 
+// DPoP on a route that takes any host.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	const (
+		plugin   = "name: go-jwt, config: {claims_to_verify: [exp], dpop: required"
+		anywhere = "routes: [{name: any}]\nplugins: [{" + plugin
+		warning  = `plugins[0].config.dpop: warning: route "any" has no hosts, so a token and proof for another host are accepted there too, ` +
+			"unless a trusted proxy sends X-Forwarded-Host: set hosts on the route, or audience_required\n"
+	)
+	for name, tt := range map[string]struct {
+		text string
+		want bool
+	}{
+		"everywhere":            {anywhere + "}}]", true},
+		"honour":                {"routes: [{name: any}]\nplugins: [{name: go-jwt, config: {claims_to_verify: [exp], dpop: honour}}]", true},
+		"off":                   {"routes: [{name: any}]\nplugins: [{name: go-jwt, config: {claims_to_verify: [exp]}}]", false},
+		"disabled":              {anywhere + "}, enabled: false}]", false},
+		"on the service":        {"services: [{name: s, routes: [{name: any}]}]\nplugins: [{service: s, " + plugin + "}}]", true},
+		"on another service":    {"services: [{name: s}]\nroutes: [{name: any}]\nplugins: [{service: s, " + plugin + "}}]", false},
+		"on the route":          {"routes: [{name: other}, {name: any}]\nplugins: [{route: any, " + plugin + "}}]", true},
+		"on another route":      {"routes: [{name: any}, {name: other, hosts: [a]}]\nplugins: [{route: other, " + plugin + "}}]", false},
+		"one with, one without": {"routes: [{name: other, hosts: [a]}, {name: any}]\nplugins: [{" + plugin + "}}]", true},
+		"hosts":                 {"routes: [{name: any, hosts: [a]}]\nplugins: [{" + plugin + "}}]", false},
+		"no hosts in the list":  {"routes: [{name: any, hosts: []}]\nplugins: [{" + plugin + "}}]", true},
+		"expression":            {"routes: [{name: any, expression: 'http.host == \"a\"'}]\nplugins: [{" + plugin + "}}]", false},
+		"no routes":             {"plugins: [{" + plugin + "}}]", false},
+		"another closer":        {anywhere + "}}, {name: go-jwt, route: any, config: {claims_to_verify: [exp]}}]", false},
+		"another, disabled":     {anywhere + "}}, {name: go-jwt, route: any, enabled: false, config: {claims_to_verify: [exp]}}]", true},
+		"another less close":    {"routes: [{name: any}]\nplugins: [{route: any, " + plugin + "}}, {name: go-jwt, config: {claims_to_verify: [exp]}}]", true},
+		"audience":              {anywhere + ", audience_required: [a]}}]", false},
+		"audience of issuers":   {anywhere + ", issuers: [{issuer: 'https://i', audience: [a]}]}}]", false},
+		"of one issuer":         {anywhere + ", issuers: [{issuer: 'https://i', audience: [a]}, {issuer: 'https://j'}]}}]", true},
+		"and a credential": {
+			anywhere + ", issuers: [{issuer: 'https://i', audience: [a]}], credentials: [{key: k, consumer: 4bf92f35-77b3-4da6-a3ce-929d0e0e4736, secret: 0123456789abcdef0123456789abcdef}]}}]\n" +
+				"consumers: [{id: 4bf92f35-77b3-4da6-a3ce-929d0e0e4736, username: a}]", true,
+		},
+		"some tags": {"_info: {select_tags: [a]}\n" + anywhere + "}}]", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			found, err := checked(t, "_format_version: \"3.0\"\n"+tt.text+"\n")
+			if _, told, _ := strings.Cut(found, ": "); err != nil || found != "" != tt.want || tt.want && told != warning {
+				t.Errorf("%v\n%s", err, found)
+			}
+		})
+	}
+}
+
 // One mistake hides none of the others, and causes none.
 func TestManyMistakes(t *testing.T) {
 	t.Parallel()

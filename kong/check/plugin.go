@@ -46,6 +46,7 @@ func (c *checker) plugin(ctx context.Context, plug *declarative.Plugin) *pluginC
 	if p.Enabled() && p.config.Shadow && !p.accompanied() {
 		p.add(p.Config.At("shadow"), join(p.Path, "config.shadow"), Warning, "nothing is protected here: no other plugin authenticates")
 	}
+	p.hosts()
 	p.discovery()
 	p.issuers(ctx)
 	return p

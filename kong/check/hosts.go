@@ -1,0 +1,64 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	"kong-go-jwt/kong/declarative"
+	"kong-go-jwt/schema"
+)
+
+// hosts warns of DPoP on a route that takes any host. The htu of a proof is compared with
+// the request's own Host then, so that a service which was sent a token and a proof can
+// send both on to here, unless the token's audience keeps it from that.
+func (p *pluginCheck) hosts() {
+	refused := p.draft.refused // of which it is not known what they say
+	unknown := p.state.Partial || refused["audience_required"] || refused["issuers"]
+	if !p.config.DPoP.On() || unknown || checksAudience(p.config) {
+		return
+	}
+	for _, r := range p.state.Routes {
+		if len(r.Field("hosts").Items()) > 0 || !r.Field("expression").IsNull() || !p.decides(r) {
+			continue
+		}
+		p.at(&schema.FieldError{
+			Path: "config.dpop",
+			Problem: fmt.Sprintf("route %q has no hosts, so a token and proof for another host are accepted there too, unless a trusted proxy "+
+				"sends X-Forwarded-Host: set hosts on the route, or audience_required", r.Title),
+		}, Warning)
+		return
+	}
+}
+
+// checksAudience tells whether aud is checked of all tokens that are known of.
+func checksAudience(c *schema.Config) bool {
+	unchecked := func(is schema.Issuer) bool { return len(is.Audience) == 0 }
+	return len(c.AudienceRequired) > 0 ||
+		len(c.Issuers) > 0 && len(c.Credentials) == 0 && !slices.ContainsFunc(c.Issuers, unchecked)
+}
+
+// decides tells whether the plugin runs on a route, where no other go-jwt is in its place.
+func (p *pluginCheck) decides(r *declarative.Route) bool {
+	own := scopeOn(p.Plugin, r)
+	return own >= 0 && !slices.ContainsFunc(p.state.Plugins, func(other *declarative.Plugin) bool {
+		return other.Title == p.Title && scopeOn(other, r) > own
+	})
+}
+
+// scopeOn tells how close to a route a plugin is configured, of which Kong runs the closest;
+// -1: it does not run there.
+func scopeOn(p *declarative.Plugin, r *declarative.Route) int {
+	named := func(field string) bool { return !p.Field(field).IsNull() }
+	onRoute, onService := p.Route != nil || named("route"), p.Service != nil || named("service")
+	switch {
+	case !p.Enabled() || p.Caller != nil || onRoute && p.Route != r || onService && p.Service != r.Service:
+		return -1
+	case onRoute && onService:
+		return 3
+	case onRoute:
+		return 2
+	case onService:
+		return 1
+	}
+	return 0
+}
