@@ -77,7 +77,7 @@ lambda: ## build the Lambda authorizer's zips for arm64 and amd64 into bin/, wit
 		(cd bin/lambda/$$arch; ../../build-lambda-zip -o ../../go-jwt-lambda-$$arch.zip bootstrap go-jwt.yml); \
 	done
 
-release: ## make the files of release VERSION in bin/release: archives, .deb, .rpm, Lambda zips, SBOMs, checksums
+release: ## make the files of release VERSION in bin/release (archives, .deb, .rpm, Lambda zips, SBOMs, checksums)
 	.ci/package/release $(VERSION) bin/release
 
 help: ## list the targets
