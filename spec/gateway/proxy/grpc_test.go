@@ -58,7 +58,7 @@ func TestExitOfGRPC(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			args, err := proto.Marshal(&pb.ExitArgs{Status: int32(tt.status), Body: []byte(tt.body), Headers: headers}) //nolint:gosec // small
+			args, err := proto.Marshal(&pb.ExitArgs{Status: int32(tt.status), Body: []byte(tt.body), Headers: headers})
 			if err != nil {
 				t.Fatal(err)
 			}
