@@ -44,10 +44,15 @@ func operations(m *metrics, profiles bool, keys func() []assertion.Key) http.Han
 }
 
 // serveOperations serves h on address until ctx is done. While that address is
-// taken, as it is by the server that Kong is about to stop, it tries again. An
-// address that cannot be had does not keep requests from being authenticated.
+// taken, it tries again. After each reload of Kong it is, until the server before
+// this one has gone: that is no warning yet. An address that cannot be had does not
+// keep requests from being authenticated.
 func serveOperations(ctx context.Context, address string, h http.Handler, log *slog.Logger) {
-	const again = 200 * time.Millisecond
+	const (
+		again = 200 * time.Millisecond
+		usual = 25 // tries: 5 seconds
+		yet   = "metrics cannot be served yet: trying again"
+	)
 	for try := 1; ; try++ {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err == nil {
@@ -62,8 +67,11 @@ func serveOperations(ctx context.Context, address string, h http.Handler, log *s
 				return
 			}
 		}
-		if try == 1 {
-			log.Warn("metrics cannot be served yet: trying again", "address", address, "why", err)
+		switch try {
+		case 1:
+			log.Info(yet, "address", address, "why", err)
+		case usual:
+			log.Warn(yet, "address", address, "why", err)
 		}
 		select {
 		case <-ctx.Done():

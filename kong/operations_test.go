@@ -32,8 +32,10 @@ func (b *buffer) count(text string) int {
 	return strings.Count(b.b.String(), text)
 }
 
-// An address in use is told of at once, and once, and tried until it can be had.
+// An address in use is tried until it can be had. It is told of at once and, if it
+// stays in use for longer than a reload takes, warned of once.
 func TestMetricsAddressInUse(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +56,15 @@ func TestMetricsAddressInUse(t *testing.T) {
 			}
 		}
 	}
-	const yet = "metrics cannot be served yet"
-	await(yet)
+	const yet = `msg="metrics cannot be served yet`
+	await("level=INFO " + yet)
+	if log.count("level=WARN") > 0 {
+		t.Error("warned of what happens at each reload")
+	}
+	await("level=WARN " + yet)
 	taken.Close()
 	await("serving metrics")
-	if n := log.count(yet); n != 1 {
+	if n := log.count(yet); n != 2 {
 		t.Errorf("told %d times", n)
 	}
 	cancel()
