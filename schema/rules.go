@@ -22,7 +22,8 @@ func Rules() []Rule {
 		conditional{"publish_keys", isTrue(), "upstream_assertion.issuer", isGiven()},        // Kong cannot ask for a record
 		allOrNone{"certificate_header_name", "certificate_header_format", "trusted_proxies"},
 		conditionalAtLeastOne{
-			"resource_metadata.resource", isGiven(), []string{"resource_metadata.authorization_servers", "issuers"},
+			"resource_metadata.resource", isGiven(),
+			[]string{"resource_metadata.authorization_servers", "issuers"},
 			"resource_metadata.authorization_servers", "required field missing (needed without issuers)",
 		},
 	}

@@ -186,8 +186,10 @@ func TestSchemaAccepts(t *testing.T) {
 			object{"key": "k", "consumer": "c", "algorithm": "ES256", "public_key": "{vault://env/key}"},
 		}},
 		"issuers": {"issuers": []any{
-			object{"issuer": "https://i", "tenants": nil, "jwks_uri": nil}, object{"issuer": "HTTP://i:80"},
-			object{"issuer": "i", "jwks": "\n {}"}, object{"issuer": "i#", "jwks": "{vault://env/keys}"},
+			object{"issuer": "https://i", "tenants": nil, "jwks_uri": nil},
+			object{"issuer": "HTTP://i:80"},
+			object{"issuer": "i", "jwks": "\n {}"},
+			object{"issuer": "i#", "jwks": "{vault://env/keys}"},
 			object{"issuer": "https://{tenant}/x@y", "tenants": []any{"t"}, "jwks_uri": "https://i/{tenant}", "credential_prefix_issuer": true},
 		}},
 		"metadata of servers": {"resource_metadata": object{"resource": "https://a", "authorization_servers": []any{"https://b"}}},
