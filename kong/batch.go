@@ -192,8 +192,10 @@ func encodeGrant(g *plugin.Grant) plugin.Answer {
 			isSet := func(h plugin.Header) bool { return h.Value != "" || len(h.Values) > 0 }
 			a.Marks[markLength] = len(b) - frameHead
 			b = appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), func(h plugin.Header) bool { return !isSet(h) }))
-			a.Marks[markRemovals] = len(b)
-			return appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), isSet))
+			a.Marks[markIdentity] = len(b)
+			b = appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), func(h plugin.Header) bool { return isSet(h) || !h.IsIdentity() }))
+			a.Marks[markOthers] = len(b)
+			return appendHeaders(b, slices.DeleteFunc(slices.Clone(g.Headers), func(h plugin.Header) bool { return isSet(h) || h.IsIdentity() }))
 		})
 	}
 	a.Bytes, a.Calls = bytes.Clone(b.bytes), b.calls // without the room that is left behind it
@@ -202,22 +204,36 @@ func encodeGrant(g *plugin.Grant) plugin.Answer {
 
 const frameHead = 4 // bytes of a frame's length
 
-// The places in an answer of encodeGrant. Both are 0 where it calls no set_headers.
+// The places in an answer of encodeGrant. All are 0 where it calls no set_headers.
 const (
 	markLength   = iota // of set_headers' arguments
-	markRemovals        // where they begin in them
+	markIdentity        // where the removals of identity headers begin in them
+	markOthers          // where those of other headers do
 )
 
+// absent tells which of the headers that a grant may set the request does not have, so
+// that none needs to be removed.
+type absent struct {
+	identity bool // the identity headers
+	others   bool
+}
+
 // answer begins the batch with what encodeGrant has made. The headers that the
-// grant has no value for are removed if remove says so, and in any case those of
+// grant has no value for are removed unless they are absent, and in any case those of
 // more, which appendRemovals has made.
-func (b *batch) answer(a *plugin.Answer, remove bool, more []byte) {
-	at, end := a.Marks[markLength], len(a.Bytes)
-	if at > 0 && !remove {
-		end = a.Marks[markRemovals]
-	}
-	b.bytes, b.calls = append(b.bytes[:0], a.Bytes[:end]...), a.Calls
-	if at == 0 {
+func (b *batch) answer(a *plugin.Answer, none absent, more []byte) {
+	at := a.Marks[markLength]
+	b.bytes, b.calls = b.bytes[:0], a.Calls
+	if at > 0 {
+		b.bytes = append(b.bytes, a.Bytes[:a.Marks[markIdentity]]...)
+		if !none.identity {
+			b.bytes = append(b.bytes, a.Bytes[a.Marks[markIdentity]:a.Marks[markOthers]]...)
+		}
+		if !none.others {
+			b.bytes = append(b.bytes, a.Bytes[a.Marks[markOthers]:]...)
+		}
+	} else {
+		b.bytes = append(b.bytes, a.Bytes...)
 		if len(more) > 0 {
 			b.call(setHeaders, func(b []byte) []byte { return append(b, more...) })
 		}

@@ -120,7 +120,7 @@ func TestGroupsCall(t *testing.T) {
 		"nobody":                {plugin.Grant{Groups: []string{}}, removed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _ := kong.AnswerBytes(&tt.grant, false)
+			b, _ := kong.AnswerBytes(&tt.grant, "")
 			at := bytes.Index(b, []byte("kong.ctx.shared.set")) - 4
 			if tt.want == nil {
 				if at >= 0 {
@@ -153,22 +153,25 @@ func TestEnd(t *testing.T) {
 func TestAnswer(t *testing.T) {
 	text := structpb.NewStringValue
 	gone := structpb.NewListValue(&structpb.ListValue{})
-	setAndGone := &plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}, {Name: "Set", Value: "x"}, {Name: "Lists", Values: []string{"y"}}}}
+	const both = "identity, others"
+	setAndGone := &plugin.Grant{Headers: []plugin.Header{{Name: "X-Consumer-ID"}, {Name: "Gone"}, {Name: "Set", Value: "x"}, {Name: "Lists", Values: []string{"y"}}}}
 	list := structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{text("y")}})
 	for name, tt := range map[string]struct {
 		grant  *plugin.Grant
-		remove bool
+		remove string
 		more   []string
 		want   map[string]*structpb.Value // nil: no call
 	}{
-		"all":                     {setAndGone, true, []string{"More"}, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone, "More": gone}},
-		"without more":            {setAndGone, true, nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone}},
-		"without removals":        {setAndGone, false, nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list}},
-		"more alone":              {setAndGone, false, []string{"More"}, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "More": gone}},
-		"removals alone":          {&plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}}}, true, nil, map[string]*structpb.Value{"Gone": gone}},
-		"nothing to remove":       {&plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}}}, false, nil, nil},
-		"no headers":              {&plugin.Grant{}, true, nil, nil},
-		"more, where none is set": {&plugin.Grant{}, true, []string{"More"}, map[string]*structpb.Value{"More": gone}},
+		"all":                     {setAndGone, both, []string{"More"}, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone, "X-Consumer-ID": gone, "More": gone}},
+		"without more":            {setAndGone, both, nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone, "X-Consumer-ID": gone}},
+		"identity alone":          {setAndGone, "identity", nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "X-Consumer-ID": gone}},
+		"others alone":            {setAndGone, "others", nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "Gone": gone}},
+		"without removals":        {setAndGone, "", nil, map[string]*structpb.Value{"Set": text("x"), "Lists": list}},
+		"more alone":              {setAndGone, "", []string{"More"}, map[string]*structpb.Value{"Set": text("x"), "Lists": list, "More": gone}},
+		"removals alone":          {&plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}}}, both, nil, map[string]*structpb.Value{"Gone": gone}},
+		"nothing to remove":       {&plugin.Grant{Headers: []plugin.Header{{Name: "Gone"}}}, "", nil, nil},
+		"no headers":              {&plugin.Grant{}, both, nil, nil},
+		"more, where none is set": {&plugin.Grant{}, both, []string{"More"}, map[string]*structpb.Value{"More": gone}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, calls := kong.AnswerBytes(tt.grant, tt.remove, tt.more...)

@@ -54,11 +54,12 @@ func SetResponseHeaderBytes(name, value string) []byte {
 	return b.bytes
 }
 
-// AnswerBytes begins a batch with the encoded grant.
-func AnswerBytes(g *plugin.Grant, remove bool, more ...string) (b []byte, calls int) {
+// AnswerBytes begins a batch with the encoded grant. remove names the headers without a
+// value that are removed: identity, others.
+func AnswerBytes(g *plugin.Grant, remove string, more ...string) (b []byte, calls int) {
 	a := encodeGrant(g)
 	var out batch
-	out.answer(&a, remove, appendRemovals(nil, more))
+	out.answer(&a, absent{identity: !strings.Contains(remove, "identity"), others: !strings.Contains(remove, "others")}, appendRemovals(nil, more))
 	return out.bytes, out.calls
 }
 
@@ -197,16 +198,22 @@ func Reading(config string) (variable, headers func(answer []byte) bool, err err
 
 // FromVariable reads a request from a value of the nginx variable, as far as c lets it.
 // good tells that nothing else has to be read.
-func FromVariable(c *schema.Config, value string) (r *plugin.Request, others, absent, good bool) {
+func FromVariable(c *schema.Config, value string) (r *plugin.Request, others bool, none string, good bool) {
 	r = new(plugin.Request)
 	reads := newReads(c)
 	tag, _, _ := strings.Cut(value, "\n")
 	by := parseCarried(tag)
 	if by == nil {
-		return r, false, false, false
+		return r, false, "", false
 	}
-	others, absent, good = reads.fromVariable([]byte(value), reads.coverBy(by), r)
-	return r, others, absent, good
+	others, n, good := reads.fromVariable([]byte(value), reads.coverBy(by), r)
+	if n.identity {
+		none += " no identity"
+	}
+	if n.others {
+		none += " no others"
+	}
+	return r, others, none, good
 }
 
 // Asked is what is asked Kong for: without the nginx variable, or beside it.

@@ -50,7 +50,7 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	case len(socket) > maxUnixPath:
 		return fmt.Errorf("-kong-prefix: %s is too long for a socket", socket)
 	}
-	c := carried{edge: o.Edge, protocol: true}
+	c := carried{edge: o.Edge, bare: !o.Edge, protocol: true}
 	command := "go-jwt -nginx-conf -kong-prefix " + o.Prefix
 	if o.Edge {
 		command += " -edge"
@@ -80,9 +80,16 @@ func WriteNginxConf(w io.Writer, o NginxOptions) error {
 	}
 	t := template.Must(template.New("").Funcs(template.FuncMap{
 		"variable": func(header string) string { return "$http_" + strings.ReplaceAll(strings.ToLower(header), "-", "_") },
+		"spellings": func(headers []string) string { // behind their X-
+			var all []string
+			for _, h := range headers {
+				all = append(all, strings.ReplaceAll(strings.ToLower(h[2:]), "-", "[-_]"))
+			}
+			return strings.Join(all, "|")
+		},
 	}).Parse(nginxTemplate))
 	err := t.Execute(w, map[string]any{
-		"Command": command, "Tag": c.tag(), "Socket": socket, "Version": source.NodeVersion,
+		"Command": command, "Bare": c.bare, "Tag": c.tag(), "Socket": socket, "Version": source.NodeVersion,
 		"Identity": runTogether(), "Headers": c.headers, "Cleared": cleared,
 	})
 	if err != nil {

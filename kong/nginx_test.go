@@ -85,6 +85,30 @@ func TestNginxConfKnowsOldVersions(t *testing.T) {
 	}
 }
 
+// What the include knows of identity headers by the head of a request.
+func TestNginxConfKnowsWhoSendsIdentity(t *testing.T) {
+	text := nginxConf(t, kong.NginxOptions{Prefix: "/p"})
+	_, body, _ := strings.Cut(text, "map $echo_client_request_headers $go_jwt_bare {")
+	_, expression, _ := strings.Cut(body, `"~*`)
+	expression, value, _ := strings.Cut(expression, `" `)
+	sent := regexp.MustCompile("(?i)" + strings.ReplaceAll(expression, `\n`, "\n"))
+	if !strings.HasPrefix(value, "sent;\n    default bare;") || !strings.Contains(body, `"" "";`) {
+		t.Errorf("%s %.30s", expression, value)
+	}
+	for header, want := range map[string]bool{
+		"X-Consumer-ID": true, "x_consumer_id": true, "X-CONSUMER_Custom-id": true, "X_Consumer-Username": true,
+		"X-Credential_Identifier": true, "x-anonymous_consumer": true, "X-Kong_JWT-Assertion": true,
+		"X-Consumer": false, "X-ConsumerID": false, "A-X-Consumer-ID": false, "X.Consumer.ID": false, "Host": false,
+	} {
+		if got := sent.MatchString("GET /?X-Consumer-ID: HTTP/1.1\r\nA: X-Consumer-ID:\r\n" + header + ":\r\n\r\n"); got != want {
+			t.Errorf("%s is an identity header: %v", header, got)
+		}
+	}
+	if text := nginxConf(t, kong.NginxOptions{Prefix: "/p", Edge: true}); strings.Contains(text, "bare") {
+		t.Error("-edge needs no such map")
+	}
+}
+
 // The longest that are taken; one more of each is refused.
 func TestLongestOfNginxConf(t *testing.T) {
 	const socket = "/sockets/go-jwt"

@@ -40,8 +40,8 @@ type session struct {
 	ending    bool      // Kong will close the connection: until then, it is only read from
 	variables bool      // the event's reads are those of the nginx variable
 	request   plugin.Request
-	grpc      bool   // it is a gRPC call, as far as is known
-	absent    bool   // none of the headers that a grant sets has come with the request
+	grpc      bool // it is a gRPC call, as far as is known
+	absent    absent
 	removed   []byte // headers to be removed beside (appendRemovals), for they may have come
 	lines     []line // about the request, to be carried by the event
 }
@@ -197,7 +197,7 @@ func (s *session) fail(err error) error {
 // read fills s.request from the answers to what begin has written.
 func (s *session) read(r *reads) (no *plugin.Refusal, err error) {
 	s.request = plugin.Request{Headers: s.request.Headers[:0]}
-	s.absent, s.removed = false, nil
+	s.absent, s.removed = absent{}, nil
 	if s.variables {
 		done, no, err := s.readVariable(r)
 		if done || no != nil || err != nil {
@@ -255,11 +255,11 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	}
 	s.grpc = c.isGRPC(value)
 	by := r.coverBy(c)
-	others, absent, good := r.fromVariable(value, by, &s.request)
+	others, none, good := r.fromVariable(value, by, &s.request)
 	if !good {
 		return false, nil, nil
 	}
-	s.absent, s.removed = absent, by.removed
+	s.absent, s.removed = none, by.removed
 	if !others {
 		return true, nil, nil
 	}
@@ -391,7 +391,7 @@ func (s *session) allow(o *plugin.Outcome) error {
 	if len(s.request.Disguised) > 0 {
 		more = appendRemovals(nil, s.request.Disguised)
 	}
-	b.answer(&o.Answer, !s.absent, more)
+	b.answer(&o.Answer, s.absent, more)
 	if o.Token != nil {
 		b.shareToken(o.Token)
 	}

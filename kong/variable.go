@@ -19,8 +19,9 @@ const requestVariable = "go_jwt_request"
 // Authorization, the headers that the first part names, and what its other words tell.
 const (
 	variableVersion = "go-jwt/2"
-	protocolWord    = ":protocol" // with the colon that no header's name has
-	variableParts   = 7           // without those
+	bareWord        = ":bare" // with the colon that no header's name has
+	protocolWord    = ":protocol"
+	variableParts   = 7 // without those
 	maxCarried      = 16
 )
 
@@ -38,6 +39,9 @@ type carried struct {
 	// headers are carried too, named in lower case with dashes. Of their
 	// spellings with underscores, nginx removes what clients send.
 	headers []string
+	// bare: a part tells whether the client has sent identity headers, with a value or
+	// without, in any spelling: "bare" or "sent", or nothing, if that is not known.
+	bare bool
 	// protocol: the last part has the protocol and the content type, separated by a space.
 	protocol bool
 }
@@ -49,6 +53,9 @@ func (c *carried) tag() string {
 		words = append(words, "edge")
 	}
 	words = append(words, c.headers...)
+	if c.bare {
+		words = append(words, bareWord)
+	}
 	if c.protocol {
 		words = append(words, protocolWord)
 	}
@@ -65,18 +72,30 @@ func parseCarried(tag string) *carried {
 	if len(c.headers) > 0 && c.headers[0] == "edge" {
 		c.edge, c.headers = true, c.headers[1:]
 	}
-	if last := len(c.headers) - 1; last >= 0 && c.headers[last] == protocolWord {
-		c.protocol, c.headers = true, c.headers[:last]
-	}
+	c.protocol = c.drop(protocolWord)
+	c.bare = c.drop(bareWord)
 	if len(c.headers) > maxCarried {
 		return nil
 	}
 	return c
 }
 
+// drop drops the last of the headers if it is word, and reports whether it was.
+func (c *carried) drop(word string) bool {
+	last := len(c.headers) - 1
+	if last < 0 || c.headers[last] != word {
+		return false
+	}
+	c.headers = c.headers[:last]
+	return true
+}
+
 // parts returns how many parts the variable has.
 func (c *carried) parts() int {
 	n := variableParts + len(c.headers)
+	if c.bare {
+		n++
+	}
 	if c.protocol {
 		n++
 	}
@@ -135,20 +154,19 @@ func (r *reads) certificateBy(c *carried) bool {
 
 // fromVariable fills a request from the variable's value, whose first part has
 // told what by is. others tells that there are headers that may be disguised
-// identity headers, absent that none of the headers that a grant sets has come with
-// the request. It reports false for good if the value does not hold all, or is not
+// identity headers. It reports false for good if the value does not hold all, or is not
 // to be relied on, since a part holds a newline, or a comma that may join several
 // headers.
-func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (others, absent, good bool) {
+func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (others bool, none absent, good bool) {
 	if !by.enough {
-		return false, false, false
+		return false, absent{}, false
 	}
-	var most [variableParts + maxCarried + 1][]byte
+	var most [variableParts + maxCarried + 2][]byte
 	parts := most[:by.of.parts()]
 	for i := range parts {
 		part, rest, more := bytes.Cut(value, []byte("\n"))
 		if last := i == len(parts)-1; more == last {
-			return false, false, false
+			return false, absent{}, false
 		}
 		parts[i], value = part, rest
 	}
@@ -156,7 +174,7 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 	to.Headers = to.Headers[:0]
 	for _, i := range by.parts {
 		if i >= variableParts && bytes.IndexByte(parts[i], ',') >= 0 {
-			return false, false, false
+			return false, absent{}, false
 		}
 		to.Headers = append(to.Headers, parts[i])
 	}
@@ -165,13 +183,17 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 			to.Sent = append(to.Sent, plugin.SentHeader{Name: dashed(name)})
 		}
 	}
-	// Of headers that came without a value, only the edge include tells that they
-	// are not there.
-	absent = by.of.edge && len(parts[5]) == 0
-	for _, i := range by.claimed {
-		absent = absent && i >= variableParts && len(parts[i]) == 0
+	// What clients have sent without a value shows in no other part.
+	bare, sent := by.of.edge, len(parts[5]) > 0
+	if by.of.bare {
+		told := string(parts[variableParts+len(by.of.headers)])
+		bare, sent = told == "bare", sent || told == "sent"
 	}
-	return r.identifying != nil && !by.of.edge && len(parts[5]) > 0, absent, true
+	none = absent{identity: bare && len(parts[5]) == 0, others: by.of.edge}
+	for _, i := range by.claimed {
+		none.others = none.others && i >= variableParts && len(parts[i]) == 0
+	}
+	return r.identifying != nil && !bare && sent, none, true
 }
 
 // variable is the first part of the nginx variable and what it tells; nil: it is

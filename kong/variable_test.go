@@ -28,8 +28,8 @@ func TestVariable(t *testing.T) {
 		"two values":                       {none, "go-jwt/2" + request + "\nBearer x,Bearer y", "[Bearer x,Bearer y]"},
 		"an identity header":               {none, "go-jwt/2" + request + "z\nBearer x", "[Bearer x] others"},
 		"an identity header, not guarded":  {lax, "go-jwt/2" + request + "z\nBearer x", "[Bearer x]"},
-		"edge":                             {none, "go-jwt/2 edge" + request + "\nBearer x", "[Bearer x] absent"},
-		"edge, an identity header":         {none, "go-jwt/2 edge" + request + "z\nBearer x", "[Bearer x]"},
+		"edge":                             {none, "go-jwt/2 edge" + request + "\nBearer x", "[Bearer x] no identity no others"},
+		"edge, an identity header":         {none, "go-jwt/2 edge" + request + "z\nBearer x", "[Bearer x] no others"},
 		"another version":                  {none, "go-jwt/1" + request + "\nBearer x", nothing},
 		"a part less":                      {none, "go-jwt/2" + request + "Bearer x", nothing},
 		"a part more":                      {none, "go-jwt/2" + request + "\nBearer x\ny", nothing},
@@ -41,12 +41,22 @@ func TestVariable(t *testing.T) {
 		"two headers":                      {both, "go-jwt/2 x-other x-token" + request + "\nBearer x,y\n,\nTOKEN", "[TOKEN Bearer x,y]"},
 		"as many headers as may be":        {token, "go-jwt/2" + sixteen + request + "\n" + strings.Repeat("\n", 16) + "TOKEN", "[TOKEN]"},
 		"one header too many":              {token, "go-jwt/2 x-b" + sixteen + request + "\n" + strings.Repeat("\n", 17) + "TOKEN", nothing},
+		"bare":                             {none, "go-jwt/2 :bare" + request + "\nBearer x\nbare", "[Bearer x] no identity"},
+		"bare, not known":                  {none, "go-jwt/2 :bare" + request + "\nBearer x\n", "[Bearer x]"},
+		"bare, sent without a value":       {none, "go-jwt/2 :bare" + request + "\nBearer x\nsent", "[Bearer x] others"},
+		"bare, sent, not guarded":          {lax, "go-jwt/2 :bare" + request + "\nBearer x\nsent", "[Bearer x]"},
+		"bare, not there":                  {none, "go-jwt/2 :bare" + request + "\nBearer x", nothing},
+		"bare, set by another plugin":      {none, "go-jwt/2 :bare" + request + "z\nBearer x\nbare", "[Bearer x]"},
+		"not known, an identity header":    {none, "go-jwt/2 :bare" + request + "bare\nBearer x\n", "[Bearer x] others"},
+		"bare and protocol":                {none, "go-jwt/2 :bare :protocol" + request + "\nBearer x\nbare\nHTTP/1.1 bare", "[Bearer x] no identity"},
+		"bare, and a claimed header":       {user, "go-jwt/2 :bare" + request + "\nBearer x\nbare", "[Bearer x] no identity"},
+		"bare, a carried header":           {token, "go-jwt/2 x-token :bare" + request + "\nBearer x\nbare\n", "[bare]"},
 		"protocol":                         {none, "go-jwt/2 :protocol" + request + "\nBearer x\nHTTP/1.1 a,b", "[Bearer x]"},
 		"protocol, not there":              {none, "go-jwt/2 :protocol" + request + "\nBearer x", nothing},
-		"protocol, and all else":           {token, "go-jwt/2 edge" + sixteen + " :protocol" + request + "\n" + strings.Repeat("\n", 16) + "TOKEN\nHTTP/1.1 ", "[TOKEN] absent"},
-		"claimed header, carried":          {user, "go-jwt/2 edge x-user" + request + "\nBearer x\n", "[Bearer x] absent"},
-		"claimed header, carried and sent": {user, "go-jwt/2 edge x-user" + request + "\nBearer x\nbob", "[Bearer x]"},
-		"claimed header, not carried":      {user, "go-jwt/2 edge" + request + "\nBearer x", "[Bearer x]"},
+		"protocol, and all else":           {token, "go-jwt/2 edge" + sixteen + " :protocol" + request + "\n" + strings.Repeat("\n", 16) + "TOKEN\nHTTP/1.1 ", "[TOKEN] no identity no others"},
+		"claimed header, carried":          {user, "go-jwt/2 edge x-user" + request + "\nBearer x\n", "[Bearer x] no identity no others"},
+		"claimed header, carried and sent": {user, "go-jwt/2 edge x-user" + request + "\nBearer x\nbob", "[Bearer x] no identity"},
+		"claimed header, not carried":      {user, "go-jwt/2 edge" + request + "\nBearer x", "[Bearer x] no identity"},
 		"hidden":                           {hides, "go-jwt/2" + request + "\nBearer x", "[Bearer x] sent authorization"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,9 +72,7 @@ func TestVariable(t *testing.T) {
 			if others {
 				got += " others"
 			}
-			if absent {
-				got += " absent"
-			}
+			got += absent
 			if !good {
 				got = nothing
 			} else if said := fmt.Sprintf("%s %s %s %s", r.Method, r.Query, r.Cookie, r.Connection); said != "GET a=b c=d close" {

@@ -59,6 +59,12 @@ type Header struct {
 	Values      []string
 }
 
+// IsIdentity tells whether h is one of [IdentityHeaders] or [HeaderAssertion], in any
+// spelling.
+func (h Header) IsIdentity() bool {
+	return slices.ContainsFunc(append(IdentityHeaders(), HeaderAssertion), func(name string) bool { return looksLike(h.Name, name) })
+}
+
 // Grant is what an accepted request is given. It is read-only.
 type Grant struct {
 	Identity *Identity

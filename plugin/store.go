@@ -59,7 +59,7 @@ type Options struct {
 type Answer struct {
 	Bytes []byte
 	Calls int    // how many calls Bytes makes
-	Marks [2]int // places in Bytes
+	Marks [3]int // places in Bytes
 }
 
 // Store holds what all engines share: credentials, consumers and decisions,

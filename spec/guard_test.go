@@ -156,6 +156,29 @@ func TestGuardEmptySpellingOfAnonymous(t *testing.T) {
 	}
 }
 
+// TestGuardEmptyHeaders: an identity header without a value is the client's too, and does
+// not reach the upstream in any spelling.
+func TestGuardEmptyHeaders(t *testing.T) {
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+		for _, name := range []string{"X-Anonymous-Consumer", "X-Consumer-Custom-ID", "X_Consumer_ID", "x-consumer_username", "X_Anonymous-Consumer"} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				a := g.send(t, "GET", "/plain", jwt, [2]string{name, ""})
+				if a.status != 200 || a.upstream == nil {
+					t.Fatalf("%d %s", a.status, a.body)
+				}
+				for sent, values := range a.upstream.Headers {
+					if strings.EqualFold(strings.ReplaceAll(sent, "_", "-"), strings.ReplaceAll(name, "_", "-")) && slices.Contains(values, "") {
+						t.Errorf("the upstream got %s: %q", sent, values)
+					}
+				}
+			})
+		}
+	})
+}
+
 // TestGuardAllSpellingsAtOnce sends them all in one request, the real ones too.
 func TestGuardAllSpellingsAtOnce(t *testing.T) {
 	eachWay(t, func(t *testing.T, way ...string) {

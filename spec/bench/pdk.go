@@ -41,8 +41,19 @@ func newPDK(token, tag string) *pdk {
 	}}
 	p.answers["kong.request.get_header authorization"] = text("Bearer " + token)
 	if tag != "" {
-		carried := strings.Count(strings.ReplaceAll(tag, " edge", ""), " ")
-		p.answers["kong.nginx.get_var go_jwt_request"] = text(tag + "\nGET\npage=1\n\nkeep-alive\n\nBearer " + token + strings.Repeat("\n", carried))
+		more := ""
+		for _, word := range strings.Fields(tag)[1:] {
+			switch word {
+			case "edge":
+			case ":bare":
+				more += "\nbare"
+			case ":protocol":
+				more += "\nHTTP/1.1 "
+			default: // a header that has not come
+				more += "\n"
+			}
+		}
+		p.answers["kong.nginx.get_var go_jwt_request"] = text(tag + "\nGET\npage=1\n\nkeep-alive\n\nBearer " + token + more)
 	}
 	return p
 }

@@ -52,7 +52,7 @@ func build(output, pkg string) error {
 const modules = "/usr/lib/nginx/modules"
 
 // findNginx looks for what Debian's packages nginx, libnginx-mod-http-lua,
-// libnginx-mod-http-headers-more-filter and lua-cjson install.
+// libnginx-mod-http-headers-more-filter, libnginx-mod-http-echo and lua-cjson install.
 func findNginx() (path, missing string) {
 	path, err := exec.LookPath("nginx")
 	if err != nil {
@@ -62,6 +62,7 @@ func findNginx() (path, missing string) {
 	}
 	for _, file := range []string{
 		modules + "/ndk_http_module.so", modules + "/ngx_http_lua_module.so", modules + "/ngx_http_headers_more_filter_module.so",
+		modules + "/ngx_http_echo_module.so",
 		"/usr/lib/*/lua/5.1/cjson.so",
 	} {
 		if found, _ := filepath.Glob(file); found == nil {

@@ -28,6 +28,7 @@ var nodeConf = template.Must(template.New("").Parse(`
 load_module {{.Modules}}/ndk_http_module.so;
 load_module {{.Modules}}/ngx_http_lua_module.so;
 load_module {{.Modules}}/ngx_http_headers_more_filter_module.so;
+load_module {{.Modules}}/ngx_http_echo_module.so;
 {{if .Root}}user root;{{end}}
 worker_processes 2;
 daemon off;

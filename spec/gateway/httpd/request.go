@@ -50,7 +50,9 @@ type Request struct {
 	Path, Query string
 	HasQuery    bool
 	Header      Header
-	Body        []byte
+	// Head is nginx's $echo_client_request_headers; empty if the request came by HTTP/2.
+	Head string
+	Body []byte
 	// RemoteAddr and LocalAddr are host:port.
 	RemoteAddr, LocalAddr string
 	// TLS is nil where the connection is not encrypted.
@@ -73,7 +75,7 @@ func (e statusError) Error() string { return "refused with status " + strconv.It
 // errClosed tells of a connection that ended between requests.
 var errClosed = errors.New("connection closed")
 
-// readLine reads a line that fits into b, without its end.
+// readLine reads a line that fits into b, with its end.
 func readLine(r *bufio.Reader, b *buffers, tooLong statusError) (string, error) {
 	line, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) || err == nil && !b.take(len(line)) {
@@ -82,19 +84,18 @@ func readLine(r *bufio.Reader, b *buffers, tooLong statusError) (string, error) 
 	if err != nil {
 		return "", err
 	}
-	line = line[:len(line)-1]
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
 	return string(line), nil
 }
+
+// withoutEnd cuts off what ends a line.
+func withoutEnd(line string) string { return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r") }
 
 // readRequest reads a request off r, with lines of at most longest bytes; w takes
 // the 100 Continue.
 func readRequest(r *bufio.Reader, w io.Writer, longest int) (*Request, error) {
 	room := &buffers{line: longest, room: firstBuffer}
 	line, err := readLine(r, room, 414)
-	if err == nil && line == "" { // nginx skips an empty line before a request
+	if err == nil && withoutEnd(line) == "" { // nginx skips an empty line before a request
 		line, err = readLine(r, room, 414)
 	}
 	if err != nil {
@@ -104,13 +105,15 @@ func readRequest(r *bufio.Reader, w io.Writer, longest int) (*Request, error) {
 		}
 		return nil, errClosed
 	}
-	req := &Request{Line: line}
+	req := &Request{Line: withoutEnd(line)}
 	if err := req.parseLine("HTTP/1.1", "HTTP/1.0"); err != nil {
 		return req, err
 	}
-	if err := req.readHeader(r, room); err != nil {
+	head := &head{text: []byte(line)}
+	if err := req.readHeader(r, room, head); err != nil {
 		return req, err
 	}
+	req.Head = head.shown()
 	return req, req.readBody(r, w)
 }
 
@@ -177,13 +180,15 @@ func normalizes(path string) bool {
 	return true
 }
 
-func (req *Request) readHeader(r *bufio.Reader, room *buffers) error {
+func (req *Request) readHeader(r *bufio.Reader, room *buffers, head *head) error {
 	for {
-		line, err := readLine(r, room, 400)
+		whole, err := readLine(r, room, 400)
 		if err != nil {
 			return err
 		}
+		line := withoutEnd(whole)
 		if line == "" {
+			head.text = append(head.text, whole...)
 			break
 		}
 		name, value, _ := strings.Cut(line, ":") // without a colon, it has no value
@@ -192,8 +197,10 @@ func (req *Request) readHeader(r *bufio.Reader, room *buffers) error {
 			return statusError(400)
 		}
 		if !validName(name) {
+			head.text = append(head.text, whole...)
 			continue // ignore_invalid_headers
 		}
+		head.field(whole, len(name))
 		req.Header.Add(name, strings.Trim(value, " ")) // tabs stay
 	}
 	if _, ok := req.Header.Get("Host"); !ok && req.Proto == "HTTP/1.1" {
@@ -264,7 +271,7 @@ func (req *Request) readBody(r *bufio.Reader, w io.Writer) error {
 	}
 	for { // the trailer, dropped
 		line, err := readLine(r, &buffers{line: maxLine, room: firstBuffer}, 400)
-		if err != nil || line == "" {
+		if err != nil || withoutEnd(line) == "" {
 			return err
 		}
 	}

@@ -89,6 +89,8 @@ func (c *requestContext) variable(name string) (string, bool) {
 		return c.req.Scheme(), true
 	case "nginx_version":
 		return c.gateway.Nginx.String(), true
+	case "echo_client_request_headers":
+		return c.req.Head, c.req.Head != ""
 	case "server_protocol":
 		return c.req.Proto, true
 	case "remote_addr", "realip_remote_addr":
