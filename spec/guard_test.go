@@ -207,8 +207,11 @@ func TestManyHeaders(t *testing.T) {
 	eachWay(t, func(t *testing.T, way ...string) {
 		g, edge := specGateway(t, way...), slices.Contains(way, "-nginx-conf-arg=-edge")
 		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
-		for n, status := range map[int]int{90: 200, 150: 200, 400: 200, 999: 200, 1000: 431, 1200: 431} {
-			if edge {
+		for n, status := range map[int]int{90: 200, 150: 200, 400: 200, 999: 200, 1000: 431, 1001: 400} {
+			switch {
+			case n == 1001 && onRealKong(): // 400 is nginx's, since a patch of Kong 3.9.3
+				continue
+			case edge && n <= 1000:
 				status = 200
 			}
 			headers := slices.Repeat([][2]string{{"X-Pad", "p"}}, n-3) // and Host

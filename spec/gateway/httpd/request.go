@@ -20,6 +20,7 @@ const (
 	maxLine      = 8 << 10
 	largeBuffers = 4
 	maxBody      = 16 << 20
+	maxHeaders   = 1000 // nginx's max_headers, which Kong 3.9.3 has by a patch
 )
 
 // buffers is the room that nginx has for the head of a request. A line never
@@ -181,6 +182,7 @@ func normalizes(path string) bool {
 }
 
 func (req *Request) readHeader(r *bufio.Reader, room *buffers, head *head) error {
+	lines := 0
 	for {
 		whole, err := readLine(r, room, 400)
 		if err != nil {
@@ -194,6 +196,9 @@ func (req *Request) readHeader(r *bufio.Reader, room *buffers, head *head) error
 		name, value, _ := strings.Cut(line, ":") // without a colon, it has no value
 		value = strings.TrimRight(value, "\r")
 		if name == "" || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f }) || strings.ContainsAny(value, "\x00\r") {
+			return statusError(400)
+		}
+		if lines++; lines > maxHeaders {
 			return statusError(400)
 		}
 		if !validName(name) {
