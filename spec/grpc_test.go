@@ -3,7 +3,6 @@ package spec_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -43,19 +42,7 @@ func (g *gateway) sendHTTP2(t *testing.T, client *http.Client, method, target st
 	for _, h := range headers {
 		r.Header[h[0]] = append(r.Header[h[0]], h[1])
 	}
-	res, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	a := answer{status: res.StatusCode, header: res.Header}
-	if a.body, err = io.ReadAll(res.Body); err == nil {
-		err = a.readEcho(method)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return answerTo(t, client, r)
 }
 
 // grpcForm is what Kong makes of a refusal if the request is a gRPC call

@@ -76,6 +76,13 @@ func ask(t *testing.T, client *http.Client, method, target string, headers ...[2
 	for _, h := range headers {
 		r.Header.Add(h[0], h[1])
 	}
+	a := answerTo(t, client, r)
+	return identityOf(a), a.header
+}
+
+// answerTo sends a request by a client of Go's, which speaks TLS and HTTP/2.
+func answerTo(t *testing.T, client *http.Client, r *http.Request) answer {
+	t.Helper()
 	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -83,12 +90,12 @@ func ask(t *testing.T, client *http.Client, method, target string, headers ...[2
 	defer res.Body.Close()
 	a := answer{status: res.StatusCode, header: res.Header}
 	if a.body, err = io.ReadAll(res.Body); err == nil {
-		err = a.readEcho(method)
+		err = a.readEcho(r.Method)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identityOf(a), res.Header
+	return a
 }
 
 const (
