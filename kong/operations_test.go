@@ -50,7 +50,7 @@ func TestMetricsAddressInUse(t *testing.T) {
 	}()
 	await := func(text string) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); log.count(text) == 0; time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); log.count(text) == 0; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("no %q in the log", text)
 			}

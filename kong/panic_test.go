@@ -21,6 +21,9 @@ import (
 	"kong-go-jwt/plugin"
 )
 
+// patience is for what comes soon, also on a busy machine.
+const patience = time.Minute
+
 // worker is one connection of a Kong worker, by hand.
 type worker struct {
 	t *testing.T
@@ -35,7 +38,7 @@ func dial(t *testing.T, socket string) *worker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	return &worker{t, c, bufio.NewReader(c)}
 }
 
@@ -124,7 +127,7 @@ func serve(t *testing.T, log io.Writer) (server *kong.Server, socket string) {
 	t.Helper()
 	server, store := kong.NewServer(plugin.Options{
 		Now: time.Now, Log: slog.New(slog.NewTextHandler(log, nil)),
-		CredentialTTL: time.Minute, UnknownTTL: time.Minute, LookupTimeout: time.Second,
+		CredentialTTL: time.Minute, UnknownTTL: time.Minute, LookupTimeout: patience,
 		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: 16, DecisionBytes: 1 << 20,
 	}, "test")
 	socket = filepath.Join(t.TempDir(), "s")
@@ -149,6 +152,7 @@ func serve(t *testing.T, log io.Writer) (server *kong.Server, socket string) {
 // on the same loop, and none that is under way at that time.
 func TestPanicHarmsNoOther(t *testing.T) {
 	log := new(lines)
+	began := time.Now()
 	server, socket := serve(t, log)
 	other := dial(t, socket)
 	good := other.start(`{}`)
@@ -165,7 +169,8 @@ func TestPanicHarmsNoOther(t *testing.T) {
 	if status := other.rest(); status != 401 {
 		t.Errorf("the one under way: %d, want 401", status)
 	}
-	if n := strings.Count(log.String(), "msg=panic"); n != 1 { // the second within a second
-		t.Errorf("%d panics in the log, want one:\n%s", n, log)
+	most := 1 + int(time.Since(began)/time.Second) // the second within a second
+	if n := strings.Count(log.String(), "msg=panic"); n < 1 || n > most {
+		t.Errorf("%d panics in the log, want %d at the most:\n%s", n, most, log)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"kong-go-jwt/plugin"
 	"kong-go-jwt/plugin/assertion"
@@ -97,7 +96,7 @@ func (w *world) remember(t *testing.T, entries, bytes int) {
 	w.store = plugin.NewStore(plugin.Options{
 		Source: w, Now: w.now, Log: slog.New(slog.DiscardHandler), Keys: w, Revocations: &w.lists,
 		Encode:        func(g *plugin.Grant) plugin.Answer { return plugin.Answer{Bytes: []byte(told(g))} },
-		CredentialTTL: ttl, UnknownTTL: ttl, Grace: grace, LookupTimeout: time.Second,
+		CredentialTTL: ttl, UnknownTTL: ttl, Grace: grace, LookupTimeout: lookupTimeout,
 		CredentialEntries: 10, UnknownEntries: 10, DecisionEntries: entries, DecisionBytes: bytes, ProofEntries: 10,
 	})
 	t.Cleanup(w.store.Close)

@@ -43,6 +43,9 @@ type world struct {
 const (
 	ttl   = 30 * time.Second
 	grace = 5 * time.Minute
+	// lookupTimeout is longer than a busy machine stalls, and patience is for what comes soon.
+	lookupTimeout = 10 * time.Second
+	patience      = time.Minute
 )
 
 var start = time.Unix(1_800_000_000, 0)
@@ -82,7 +85,7 @@ func (w *world) lookUpIn(t *testing.T, source plugin.CredentialSource, gate func
 			w.encodings++
 			return plugin.Answer{Bytes: []byte(told(g))}
 		},
-		CredentialTTL: ttl, UnknownTTL: 5 * time.Second, Grace: grace, LookupTimeout: time.Second,
+		CredentialTTL: ttl, UnknownTTL: 5 * time.Second, Grace: grace, LookupTimeout: lookupTimeout,
 		CredentialEntries: 100, UnknownEntries: 100, DecisionEntries: 1600, DecisionBytes: 1 << 19, ProofEntries: 100,
 	})
 	t.Cleanup(w.store.Close)

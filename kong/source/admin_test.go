@@ -16,6 +16,9 @@ import (
 	"kong-go-jwt/kong/source"
 )
 
+// patience is for what comes soon, and no answer takes longer, also on a busy machine.
+const patience = time.Minute
+
 // admin is an Admin API with credentials by key.
 type admin struct {
 	server      *httptest.Server
@@ -39,7 +42,7 @@ func startAdmin(t *testing.T, keys ...string) *admin {
 
 func (a *admin) client(t *testing.T, atOnce int) *source.Admin {
 	t.Helper()
-	c, err := source.NewAdmin(source.AdminOptions{URL: a.server.URL, Timeout: 5 * time.Second, AtOnce: atOnce})
+	c, err := source.NewAdmin(source.AdminOptions{URL: a.server.URL, Timeout: patience, AtOnce: atOnce})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +123,7 @@ func (s *seen) TrustUntil(t time.Time) {
 // wait waits until n events were seen, and returns them.
 func (s *seen) wait(t *testing.T, n int) []string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		events := slices.Clone(s.events)
 		s.mu.Unlock()
@@ -140,14 +143,15 @@ const uuid = "11111111-2222-4333-8444-%012d"
 func TestListingIsRare(t *testing.T) {
 	a := startAdmin(t, fmt.Sprintf(uuid, 1))
 	c := a.client(t, 4)
+	began := time.Now()
 	for i := range 50 {
 		got, err := c.Credential(t.Context(), fmt.Sprintf(uuid, i))
 		if err != nil || (got != nil) != (i == 1) {
 			t.Fatalf("%d: %v, %v", i, got, err)
 		}
 	}
-	if n := a.lists.Load(); n != 1 {
-		t.Errorf("listed %d times, want once", n)
+	if n, most := a.lists.Load(), 1+int64(time.Since(began)/source.ListEvery); n < 1 || n > most {
+		t.Errorf("listed %d times, want %d at the most", n, most)
 	}
 }
 
@@ -229,7 +233,7 @@ func TestNotKong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(h)
 			defer server.Close()
-			c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+			c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: patience, AtOnce: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -259,7 +263,7 @@ func TestStatusIsForbidden(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: patience, AtOnce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +295,7 @@ func TestAnotherKey(t *testing.T) {
 		fmt.Fprint(w, `{"id":"i","key":"alice","secret":"s","consumer":{"id":"c"}}`)
 	}))
 	defer server.Close()
-	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: patience, AtOnce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +323,7 @@ func TestKeysThatAreNotAskedFor(t *testing.T) {
 		fmt.Fprint(w, `{"message":"Not found"}`)
 	}))
 	defer server.Close()
-	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: 5 * time.Second, AtOnce: 1})
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: patience, AtOnce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +374,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 	}))
 	defer server.Close()
-	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: time.Second, AtOnce: 1})
+	c, err := source.NewAdmin(source.AdminOptions{URL: server.URL, Timeout: patience, AtOnce: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -452,7 +456,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	for _, done := range dones {
 		done()
 	}
-	n := 0
+	n, began := 0, time.Now()
 	for ; n < 1000; n++ {
 		done, err := admit(t.Context())
 		if err != nil {
@@ -460,8 +464,8 @@ func TestStrangersAreBounded(t *testing.T) {
 		}
 		done()
 	}
-	if n < 24*perSecond || n > 26*perSecond {
-		t.Errorf("%d lookups in no time, want about %d", n, 25*perSecond)
+	if took := time.Since(began); n < 24*perSecond || n > 26*perSecond+int(perSecond*took.Seconds()) {
+		t.Errorf("%d lookups in %v, want about %d", n, took, 25*perSecond)
 	}
 }
 
@@ -490,7 +494,7 @@ func TestListingOfAnEarlierConfiguration(t *testing.T) {
 	<-ended
 	time.Sleep(150 * time.Millisecond) // longer than it is trusted without asking
 	a.configure("2", "two")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		if got, err := c.Credential(t.Context(), "two"); err != nil {
 			t.Fatal(err)
 		} else if got != nil {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"kong-go-jwt/kong/source"
 )
@@ -26,7 +25,7 @@ func answering(t *testing.T, tokenFile string, answer http.HandlerFunc) *source.
 		answer(w, r)
 	}))
 	t.Cleanup(s.Close)
-	c, err := source.NewAdmin(source.AdminOptions{URL: s.URL, TokenFile: tokenFile, Timeout: 5 * time.Second, AtOnce: 4})
+	c, err := source.NewAdmin(source.AdminOptions{URL: s.URL, TokenFile: tokenFile, Timeout: patience, AtOnce: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,8 @@ type NodeOptions struct {
 	AtOnce int
 
 	Metrics Metrics // nil: none
+
+	pollLimit time.Duration // 0: pollLimit
 }
 
 // Node looks credentials and consumers up in the store of the Kong node that has
@@ -75,6 +77,9 @@ var errNoNode = errors.New("node's store")
 func NewNode(o NodeOptions) *Node {
 	if o.Metrics == nil {
 		o.Metrics = noMetrics{}
+	}
+	if o.pollLimit == 0 {
+		o.pollLimit = pollLimit
 	}
 	n := &Node{o: o, lookups: unixClient(o.Socket, o.AtOnce), watching: unixClient(o.Socket, 1)}
 	n.database.Store(true) // until it says otherwise
@@ -237,7 +242,7 @@ func (n *Node) Watch(ctx context.Context, to Changes, up func()) error {
 	for first := true; ; first = false {
 		query := url.Values{"worker": {last.Worker}, "since": {fmt.Sprint(last.At)}}
 		next, asked := told{}, time.Now()
-		polling, cancel := context.WithTimeout(ctx, pollLimit)
+		polling, cancel := context.WithTimeout(ctx, n.o.pollLimit)
 		found, err := n.ask(polling, n.watching, "/changes?"+query.Encode(), &next)
 		cancel()
 		if err == nil && (!found || next.Worker == "") {

@@ -118,8 +118,8 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var since int
 	fmt.Sscan(r.URL.Query().Get("since"), &since)
-	known := r.URL.Query().Get("worker") == s.worker && since <= len(s.log)
-	if known && since == len(s.log) {
+	known := func() bool { return r.URL.Query().Get("worker") == s.worker && since <= len(s.log) }
+	if known() && since == len(s.log) {
 		woken := s.woken
 		s.mu.Unlock()
 		select {
@@ -130,7 +130,7 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 	}
 	a := map[string]any{"worker": s.worker, "at": len(s.log), "database": "off"}
-	if known {
+	if known() {
 		a["changes"] = s.log[since:]
 	} else {
 		a["all"] = true
@@ -138,8 +138,12 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(a)
 }
 
+func (s *store) options() source.NodeOptions {
+	return source.NodeOptions{Socket: source.NodeSocket(s.prefix), Timeout: patience, AtOnce: 4}.PollFor(patience)
+}
+
 func (s *store) client() *source.Node {
-	return source.NewNode(source.NodeOptions{Socket: source.NodeSocket(s.prefix), Timeout: 5 * time.Second, AtOnce: 4})
+	return source.NewNode(s.options())
 }
 
 const (
@@ -288,11 +292,13 @@ func TestNodeTellsAllChanges(t *testing.T) {
 	if got := changes.wait(t, len(want)+1); got[len(want)] != "all" {
 		t.Errorf("%q", got[len(want):])
 	}
-	changes.mu.Lock()
-	trusted := changes.trusted
-	changes.mu.Unlock()
-	if left := time.Until(trusted); left <= 0 || left > 2*time.Second {
-		t.Errorf("trusted for %v more", left)
+	for left, deadline := time.Duration(0), time.Now().Add(patience); left <= 0; time.Sleep(time.Millisecond) {
+		changes.mu.Lock()
+		left = time.Until(changes.trusted)
+		changes.mu.Unlock()
+		if left > 2*time.Second || time.Now().After(deadline) {
+			t.Fatalf("trusted for %v more", left)
+		}
 	}
 	s.stop()
 	if err := <-failed; err == nil {
@@ -312,12 +318,16 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.text.Write(b)
 }
 
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 func (l *logged) wait(t *testing.T, want string, times int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		l.mu.Lock()
-		text := l.text.String()
-		l.mu.Unlock()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		text := l.String()
 		if strings.Count(text, want) >= times {
 			return
 		}
@@ -333,8 +343,8 @@ func choose(t *testing.T, s *store, use string) (*source.Source, *logged, *seen)
 	log, changes := new(logged), new(seen)
 	from, err := source.New(source.Options{
 		Use:       use,
-		Node:      source.NodeOptions{Socket: source.NodeSocket(s.prefix), Timeout: time.Second, AtOnce: 4},
-		Admin:     source.AdminOptions{URL: startAdmin(t, "admin").server.URL, Timeout: time.Second, AtOnce: 4, Rate: 100},
+		Node:      s.options(),
+		Admin:     source.AdminOptions{URL: startAdmin(t, "admin").server.URL, Timeout: patience, AtOnce: 4, Rate: 100},
 		QueryRate: 100, Log: slog.New(slog.NewTextHandler(log, nil)),
 	})
 	if err != nil {
@@ -408,7 +418,7 @@ func TestStoreOfAnotherVersion(t *testing.T) {
 			}
 			s.edit(func() { s.version = source.NodeVersion; delete(s.rows, "/changes") })
 			log.wait(t, "credentials come from\" store=node", 2) // once before it was asked
-			if n := strings.Count(log.text.String(), "cannot be used"); n != 1 {
+			if n := strings.Count(log.String(), "cannot be used"); n != 1 {
 				t.Errorf("told %d times", n)
 			}
 		})
@@ -491,7 +501,7 @@ func TestQueriesAreBounded(t *testing.T) {
 			body   string
 		}{200, `{"worker":"1-1","at":0,"database":"postgres"}`}
 	})
-	for deadline := time.Now().Add(5 * time.Second); ; {
+	for deadline := time.Now().Add(patience); ; {
 		if n := admit(); n < 3000 { // the burst, at first
 			done, err := from.Admit(t.Context(), "key")
 			if err != nil {

@@ -91,7 +91,8 @@ func TestOnDemandKeepsStaleKeysWhileFailing(t *testing.T) {
 
 // Who waits for a provider that hangs gets the keys that are known.
 func TestOnDemandProviderHangs(t *testing.T) {
-	p, c, set := onDemand(t, jwks.Options{Refresh: time.Minute, Timeout: 50 * time.Millisecond}, p256(t, "k1"))
+	t.Parallel()
+	p, c, set := onDemand(t, jwks.Options{Refresh: time.Minute, Timeout: 5 * time.Second}, p256(t, "k1"))
 	one(t, set, "k1")
 	p.answer(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c.advance(time.Minute)

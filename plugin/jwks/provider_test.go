@@ -12,9 +12,11 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -208,10 +210,22 @@ func fails(t *testing.T, s plugin.KeySet, want string) {
 	}
 }
 
+// timesOut expects an error of the time that is over.
+func timesOut(t *testing.T, s plugin.KeySet) {
+	t.Helper()
+	keys, err := s.Keys(context.Background(), "")
+	if late := net.Error(nil); !errors.As(err, &late) || !late.Timeout() || keys != nil {
+		t.Fatalf("got %d keys and error %v, want one of the time", len(keys), err)
+	}
+}
+
+// patience is for what comes soon, also on a busy machine.
+const patience = time.Minute
+
 // becomes waits until it is so.
 func becomes(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came that " + what)
 		}

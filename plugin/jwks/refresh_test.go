@@ -139,10 +139,12 @@ func TestWaitingForFetchThatFails(t *testing.T) {
 	})
 	_, set := p.open(t, jwks.Options{})
 	becomes(t, "it is being fetched", func() bool { return p.discoveries.Load() > 0 })
+	began := time.Now()
 	time.AfterFunc(20*time.Millisecond, func() { close(hold) })
 	fails(t, set, "status 502")
-	if n := p.discoveries.Load(); n != 1 {
-		t.Errorf("asked %d times", n)
+	n, most := p.discoveries.Load(), 1+int32(time.Since(began)/(900*time.Millisecond)) // it is tried again after that
+	if n > most {
+		t.Errorf("asked %d times, want %d at the most", n, most)
 	}
 }
 
@@ -241,9 +243,10 @@ func TestLastGoodKeysAreKept(t *testing.T) {
 
 func TestKeysAreRetiredAfterStale(t *testing.T) {
 	t.Run("by the timer", func(t *testing.T) {
+		t.Parallel()
 		p := newProvider(t, p256(t, "k1"))
 		var log book
-		_, set := p.open(t, jwks.Options{Refresh: 5 * time.Millisecond, Stale: 300 * time.Millisecond, Log: log.log()})
+		_, set := p.open(t, jwks.Options{Refresh: 50 * time.Millisecond, Stale: 5 * time.Second, Log: log.log()})
 		k := one(t, set, "k1")
 		p.fail()
 		becomes(t, "the key is retired", func() bool { return retired(k) })
