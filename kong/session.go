@@ -190,8 +190,9 @@ func (s *session) fail(err error) error {
 	if errors.Is(ended(err), errEnded) {
 		return errEnded // Kong has ended the request itself
 	}
-	s.tellAndPrint(&s.server.faults, slog.LevelError, requestRefused, "why", err)
-	return s.exit(plugin.Failure(), nil)
+	no := plugin.Failure()
+	s.tellFault(no.Reason, err)
+	return s.exit(no, nil)
 }
 
 // read fills s.request from the answers to what begin has written.

@@ -15,18 +15,26 @@ const requestRefused = "request refused"
 
 // tellOf tells of a decision what somebody may have to mend.
 func (s *session) tellOf(out *plugin.Outcome) {
-	if out.Fault != nil {
-		s.tellAndPrint(&s.server.faults, slog.LevelError, requestRefused, "why", out.Fault)
-	}
 	if out.Warning != nil {
 		s.tellAndPrint(&s.server.warnings, slog.LevelWarn, "problem with a credential", "why", out.Warning)
 	}
-	if out.Shadowed != nil {
-		s.tellAndPrint(&s.server.shadowed, slog.LevelWarn, "shadow: would be refused", "reason", out.Shadowed.Reason)
-	}
-	if out.Refusal != nil && out.Fault == nil {
+	switch {
+	case out.Shadowed != nil:
+		told := []any{"reason", out.Shadowed.Reason}
+		if out.Fault != nil {
+			told = append(told, "why", out.Fault)
+		}
+		s.tellAndPrint(&s.server.shadowed, slog.LevelWarn, "shadow: would be refused", told...)
+	case out.Refusal != nil && out.Fault != nil:
+		s.tellFault(out.Refusal.Reason, out.Fault)
+	case out.Refusal != nil:
 		s.tellRefusal(out)
 	}
+}
+
+// tellFault tells that a request is refused because something failed on this side.
+func (s *session) tellFault(reason plugin.Reason, why error) {
+	s.tellAndPrint(&s.server.faults, slog.LevelError, requestRefused, "reason", reason, "why", why)
 }
 
 // tellRefusal tells why a request is refused. It is no warning: clients send bad

@@ -67,7 +67,7 @@ func TestErrorLog(t *testing.T) {
 		},
 		"issuer's keys not fetched": {
 			jwt(object{"issuers": []any{object{"issuer": "i", "jwks_uri": "http://127.0.0.1:1/"}}}), tokenOf(t, "i", "rsa-a", "RS256"), 503,
-			`error request refused why="issuer i: .*connection refused.*", GET /r`,
+			`error request refused reason=lookup_failed why="issuer i: .*connection refused.*", GET /r`,
 		},
 		"issuer's keys, once": {
 			jwt(object{"issuers": []any{object{"issuer": "i", "jwks_uri": "http://127.0.0.1:1/"}}}), tokenOf(t, "i", "rsa-a", "RS256"), 503,
@@ -79,7 +79,7 @@ func TestErrorLog(t *testing.T) {
 		},
 		"revocation list not known": {
 			jwt(object{"revocations": []any{object{"url": "http://127.0.0.1:1/list?key=hunter2"}}}), claimsToken(t, nil), 503,
-			`error request refused why="revocation list http://127\.0\.0\.1:1/list was never fetched, or its last copy is too old", GET /r`,
+			`error request refused reason=revocation_unknown why="revocation list http://127\.0\.0\.1:1/list was never fetched, or its last copy is too old", GET /r`,
 		},
 		"consumer that does not exist": {
 			own(object{"key": "k", "secret": inlineSecret, "consumer": "nobody"}), expiring(t, "k"), 401,
@@ -94,6 +94,10 @@ func TestErrorLog(t *testing.T) {
 			`warn ` + aside + `config\.shadow is on: nobody is refused, and nothing is protected ` + where + `, GET /r`,
 		},
 		"shadow, refused": {jwt(object{"shadow": true}), "bad", 200, `warn shadow: would be refused reason=malformed_token, GET /r`},
+		"shadow, not decided": {
+			jwt(object{"shadow": true, "revocations": []any{object{"url": "http://127.0.0.1:1/list"}}}), claimsToken(t, nil), 200,
+			`warn shadow: would be refused reason=revocation_unknown why="revocation list .*", GET /r`,
+		},
 		"tokens never expire": {
 			jwt(object{}), "", 401,
 			`warn ` + aside + `this configuration may be a mistake why="config\.claims_to_verify: does not contain exp: tokens never expire" ` + where + `, GET /r`,
@@ -104,7 +108,7 @@ func TestErrorLog(t *testing.T) {
 		},
 		"anonymous that is nobody": {
 			jwt(object{"anonymous": "nobody"}), "", 500,
-			`error request refused why="config\.anonymous: there is no consumer \\"nobody\\"", GET /r`,
+			`error request refused reason=unknown_anonymous why="config\.anonymous: there is no consumer \\"nobody\\"", GET /r`,
 		},
 		"refused": {
 			jwt(object{"claims_to_verify": []any{"exp"}}), claimsToken(t, object{"exp": time.Now().Unix() - 1000}), 401,
