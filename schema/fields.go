@@ -55,7 +55,7 @@ func Fields() []Field {
 		{
 			Name: "maximum_expiration", Group: "bundled", Type: Number, Between: &Range{0, 31536000},
 			Default:     0,
-			Description: "Maximum time, in seconds, that a token's exp may lie in the future; 0: no limit. Requires exp in claims_to_verify.",
+			Description: "Maximum time, in seconds, that a token's exp may lie in the future; 0: no limit. Put exp in claims_to_verify too: otherwise, expired tokens are accepted.",
 		},
 		{
 			Name: "anonymous", Group: "bundled", Type: String,
