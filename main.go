@@ -67,6 +67,7 @@ func run() error {
 	if _, err := os.Stat(o.Prefix); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("-kong-prefix: %w\n\n%s", err, about)
 	}
+	signal.Ignore(syscall.SIGPIPE) // of the log: the worker that reads it may die before the others
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	return kong.Run(ctx, o, version, socket, os.Stderr)

@@ -40,6 +40,15 @@ func startServer(t *testing.T, args ...string) *server {
 // startServerIn is startServer with an environment; Kong's is empty.
 func startServerIn(t *testing.T, env []string, args ...string) *server {
 	t.Helper()
+	s := newServer(t, args...)
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = env, s.log, s.log
+	s.start(t)
+	return s
+}
+
+// newServer returns a server to be started, with an empty environment and no log.
+func newServer(t *testing.T, args ...string) *server {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "go-jwt-") // not t.TempDir: a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +56,13 @@ func startServerIn(t *testing.T, env []string, args ...string) *server {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s := &server{socket: filepath.Join(dir, filepath.Base(setup.plugin)+".socket"), log: &logBuffer{}}
 	s.cmd = exec.Command(setup.plugin, append([]string{"-kong-prefix", dir}, args...)...)
-	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = env, s.log, s.log
+	s.cmd.Env = []string{}
+	return s
+}
+
+// start starts the server and waits for its socket.
+func (s *server) start(t *testing.T) {
+	t.Helper()
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +77,6 @@ func startServerIn(t *testing.T, env []string, args ...string) *server {
 		}
 	})
 	poll(t, patience, func() bool { _, err := os.Stat(s.socket); return err == nil })
-	return s
 }
 
 func (s *server) dial(t *testing.T) net.Conn {
@@ -360,6 +374,31 @@ func TestDrainIsBounded(t *testing.T) {
 				t.Error("the server is still there")
 			}
 		})
+	}
+}
+
+// TestLogWithoutReader: the worker that reads the server's log dies first, and
+// the others still send events.
+func TestLogWithoutReader(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, "-admin-url=")
+	s.cmd.Stdout, s.cmd.Stderr = w, w
+	s.start(t)
+	w.Close()
+	r.Close()
+	c := s.dial(t)
+	c.Write([]byte("\xff\xff\xff\xff")) // a frame that is too long, which is logged
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		t.Fatalf("%d bytes, %v", n, err)
+	}
+	p := &onePDK{token: inlineToken(t)}
+	if err := s.client().Event(t.Context(), inlinePlugin(), "access", p); err != nil || p.identified != conformance.Alice {
+		t.Errorf("%v, consumer %q", err, p.identified)
 	}
 }
 
