@@ -117,3 +117,6 @@ func Busy(s *Store) (done func()) {
 		}
 	}
 }
+
+// DecodeJSON is decodeJSON.
+func DecodeJSON(text []byte) (v any, ok bool) { return decodeJSON(text) }

@@ -99,13 +99,7 @@ func decodePart(part []byte) (v any, ok bool) {
 	if !ok || !decodable(text) {
 		return nil, false
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if d.Decode(&v) != nil {
-		return nil, false
-	}
-	// Only white space may follow.
-	return v, len(bytes.TrimLeft(text[d.InputOffset():], " \t\r\n")) == 0
+	return decodeJSON(text)
 }
 
 // decodable looks for what encoding/json lets through and the bundled plugin's
