@@ -8,13 +8,9 @@ import (
 	"crypto/hmac"
 	"crypto/rsa"
 	"crypto/sha512"
-	"crypto/x509"
-	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"hash"
-	"slices"
 	"strings"
 	"sync"
 
@@ -229,56 +225,6 @@ func signingMethod(algorithm string) jwt.SigningMethod {
 func decodeSecret(s []byte) ([]byte, bool) {
 	s = bytes.ReplaceAll(bytes.ReplaceAll(s, []byte("+"), []byte("-")), []byte("/"), []byte("_"))
 	return decodeBase64URL(s)
-}
-
-// parsePublicKey reads a PEM block with a PKIX or PKCS #1 public key or an
-// X.509 certificate.
-func parsePublicKey(text []byte) (any, error) {
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return nil, errors.New("not a PEM public key")
-	}
-	switch block.Type {
-	case "PUBLIC KEY":
-		if key, ok := parseEd448(block.Bytes); ok {
-			return key, nil
-		}
-		key, err := x509.ParsePKIXPublicKey(block.Bytes)
-		if err != nil {
-			return nil, errors.New("public key cannot be read (PKIX)")
-		}
-		return key, nil
-	case "RSA PUBLIC KEY":
-		key, err := x509.ParsePKCS1PublicKey(block.Bytes)
-		if err != nil {
-			return nil, errors.New("public key cannot be read (PKCS #1)")
-		}
-		return key, nil
-	case "CERTIFICATE":
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, errors.New("certificate cannot be read")
-		}
-		if key, ok := parseEd448(certificate.RawSubjectPublicKeyInfo); ok {
-			return key, nil
-		}
-		return certificate.PublicKey, nil
-	}
-	return nil, fmt.Errorf("PEM block %q is not a public key", block.Type)
-}
-
-// parseEd448 reads a PKIX public key of the one kind that crypto/x509 does not
-// know (RFC 8410).
-func parseEd448(der []byte) (ed448.PublicKey, bool) {
-	var info struct {
-		Algorithm struct{ ID asn1.ObjectIdentifier }
-		Key       asn1.BitString
-	}
-	rest, err := asn1.Unmarshal(der, &info)
-	ok := err == nil && len(rest) == 0 &&
-		info.Algorithm.ID.Equal(asn1.ObjectIdentifier{1, 3, 101, 113}) &&
-		info.Key.BitLength == 8*ed448.PublicKeySize
-	return ed448.PublicKey(slices.Clone(info.Key.Bytes)), ok
 }
 
 // ed448Method is EdDSA with Ed448 (RFC 8037), which golang-jwt does not have.

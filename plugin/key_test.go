@@ -77,6 +77,28 @@ func pkixPEM(t testing.TB, key crypto.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
+// compressedPEM is pkixPEM with a compressed point.
+func compressedPEM(t *testing.T, key *ecdsa.PublicKey) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(pkixPEM(t, key)))
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(block.Bytes, &info); err != nil {
+		t.Fatal(err)
+	}
+	point := info.Key.Bytes // 4, x, y
+	half := len(point) / 2
+	point[0] = 2 + point[len(point)-1]&1
+	info.Key = asn1.BitString{Bytes: point[:1+half], BitLength: 8 * (1 + half)}
+	der, err := asn1.Marshal(info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
 func certificatePEM(t *testing.T, key crypto.Signer) string {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
@@ -85,6 +107,15 @@ func certificatePEM(t *testing.T, key crypto.Signer) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func privatePEM(t *testing.T, key crypto.PrivateKey) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 func signAsymmetric(t testing.TB, algorithm string, key any) string {
@@ -133,6 +164,16 @@ func TestAlgorithms(t *testing.T) {
 		"EdDSA, certificate":   {"EdDSA", certificatePEM(t, k.ed25519), signAsymmetric(t, "EdDSA", k.ed25519), accepted},
 		"EdDSA, Ed448":         {"EdDSA", pkixPEM(t, k.ed448.Public()), signAsymmetric(t, "EdDSA", k.ed448), accepted},
 		"Ed25519 for Ed448":    {"EdDSA", pkixPEM(t, k.ed448.Public()), signAsymmetric(t, "EdDSA", k.ed25519), badSignature},
+		"ES256, compressed":    {"ES256", compressedPEM(t, &k.p256.PublicKey), signAsymmetric(t, "ES256", k.p256), accepted},
+		"ES384, compressed":    {"ES384", compressedPEM(t, &k.p384.PublicKey), signAsymmetric(t, "ES384", k.p384), accepted},
+		"ES512, compressed":    {"ES512", compressedPEM(t, &k.p521.PublicKey), signAsymmetric(t, "ES512", k.p521), accepted},
+		"compressed for ES384": {"ES384", compressedPEM(t, &k.p256.PublicKey), signAsymmetric(t, "ES384", k.p384), badKey},
+		"PKIX as PKCS #1":      {"RS256", strings.ReplaceAll(pkixPEM(t, k.rsa2048.Public()), "PUBLIC", "RSA PUBLIC"), signAsymmetric(t, "RS256", k.rsa2048), accepted},
+		"byte order mark":      {"RS256", "\uFEFF" + pkixPEM(t, k.rsa2048.Public()), signAsymmetric(t, "RS256", k.rsa2048), accepted},
+		"EC parameters before": {"ES256", "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + pkixPEM(t, k.p256.Public()), signAsymmetric(t, "ES256", k.p256), accepted},
+		"certificate and key":  {"RS256", certificatePEM(t, k.rsa3072) + pkixPEM(t, k.rsa2048.Public()), signAsymmetric(t, "RS256", k.rsa2048), accepted},
+		"certificates":         {"RS256", certificatePEM(t, k.rsa2048) + certificatePEM(t, k.rsa3072), signAsymmetric(t, "RS256", k.rsa2048), accepted},
+		"private key":          {"RS256", privatePEM(t, k.rsa2048), signAsymmetric(t, "RS256", k.rsa2048), badKey},
 		"RS256 with EC key":    {"RS256", pkixPEM(t, k.p256.Public()), signAsymmetric(t, "RS256", k.rsa2048), badKey},
 		"no key":               {"ES256", "", signAsymmetric(t, "ES256", k.p256), badKey},
 		"broken PEM":           {"ES256", strings.Replace(pkixPEM(t, k.p256.Public()), "M", "N", 1), signAsymmetric(t, "ES256", k.p256), badKey},
