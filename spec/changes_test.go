@@ -20,7 +20,7 @@ func TestRevocationUnderLoad(t *testing.T) {
 		changes = 100
 	}
 	g, change := startChanging(t, "-workers", "2")
-	stop := load(t, g, "/plain", tokenOf(t, "rs256", "rsa-a", "RS256"))
+	_, stop := load(t, g, "/plain", tokenOf(t, "rs256", "rsa-a", "RS256"))
 	took := make([]time.Duration, changes)
 	for i := range took {
 		took[i] = change()
@@ -83,7 +83,7 @@ func startChanging(t *testing.T, args ...string) (g *gateway, change func() time
 		row["secret"] = map[int]string{200: first, 401: second}[status]
 		began := time.Now() // it counts before the gateway says so
 		g.configure(t, config)
-		poll(t, revocation+busy, seen)
+		promised(t, revocation+busy, seen)
 		return time.Since(began)
 	}
 }

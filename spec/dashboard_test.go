@@ -29,8 +29,8 @@ func startPrometheus(t *testing.T, address string) prometheus {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	config := fmt.Sprintf("global: {scrape_interval: 250ms, evaluation_interval: 1s}\nrule_files: [%s]\n"+
-		"scrape_configs: [{job_name: go-jwt, scrape_timeout: 250ms, static_configs: [{targets: [%q]}]}]\n", rules, address)
+	config := fmt.Sprintf("global: {scrape_interval: 500ms, evaluation_interval: 1s}\nrule_files: [%s]\n"+
+		"scrape_configs: [{job_name: go-jwt, scrape_timeout: 500ms, static_configs: [{targets: [%q]}]}]\n", rules, address)
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ import (
 )
 
 // How long a spec waits for anything.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // gateway is a running gateway, embedded or real.
 type gateway struct {

@@ -265,8 +265,14 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	for n := range 4 {
+	rest := func() {
+		t.Helper()
+		before := sent.Load()
 		time.Sleep(300 * time.Millisecond)
+		poll(t, patience, func() bool { return sent.Load() >= before+16 })
+	}
+	for n := range 4 {
+		rest()
 		next, err := p.Add(fmt.Sprint("n", n), []string{"RS256", "ES256"}[n%2])
 		if err != nil {
 			t.Fatal(err)
@@ -274,7 +280,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		before := current.Load()
 		both := &generation{keys: append(slices.Clone(before.keys), next)}
 		current.Store(both) // old and new tokens at once
-		time.Sleep(300 * time.Millisecond)
+		rest()
 		current.Store(&generation{keys: []*oidc.Key{next}})
 		poll(t, patience, func() bool { return before.users.Load() == 0 && both.users.Load() == 0 })
 		p.Keep(next)

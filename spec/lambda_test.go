@@ -408,7 +408,7 @@ func TestLambdaIssuer(t *testing.T) {
 	began := time.Now()
 	expect("good", send(key, nil), "200")
 	expect("other audience", send(key, object{"aud": "other"}), "403")
-	fetched, refreshes := p.Fetches(), int(time.Since(began)/time.Second) // on a busy machine
+	fetched, refreshes := p.Fetches(), int(time.Since(began)/(900*time.Millisecond)) // on a busy machine
 	if fetched < 1 || fetched > 1+refreshes {
 		t.Errorf("%d fetches for two events at once", fetched)
 	}
@@ -496,11 +496,18 @@ func TestLambdaIssuerFails(t *testing.T) {
 func TestLambdaFreeze(t *testing.T) {
 	t.Parallel()
 	f := authorizer(t, object{"credentials": ownCredentials(t), "claims_to_verify": []any{"exp"}})
-	exp := time.Now().Add(6 * time.Second).Truncate(time.Second) // more than two events take on a busy machine
-	r := &lambda.Request{Headers: [][2]string{bearer(madeToken(t, "HS256", "hs-a", object{"iss": "hs256", "exp": exp.Unix()}))}}
-	for range 2 {
-		if verdict, _ := asks(t, f, lambda.HTTPv2, r); verdict != "200" {
-			t.Fatal(verdict)
+	var exp time.Time
+	var r *lambda.Request
+	for life := 3 * time.Second; ; life *= 2 { // on a busy machine, two events may take longer
+		exp = time.Now().Add(life).Truncate(time.Second)
+		r = &lambda.Request{Headers: [][2]string{bearer(madeToken(t, "HS256", "hs-a", object{"iss": "hs256", "exp": exp.Unix()}))}}
+		first, _ := asks(t, f, lambda.HTTPv2, r)
+		second, _ := asks(t, f, lambda.HTTPv2, r)
+		if first == "200" && second == "200" {
+			break
+		}
+		if time.Now().Before(exp) || life > patience {
+			t.Fatal(first, second)
 		}
 	}
 	if err := f.Freeze(); err != nil {

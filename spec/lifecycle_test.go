@@ -17,8 +17,8 @@ import (
 
 // load sends requests from several goroutines until stop is called, which
 // returns how many failed with a 5xx, or on the connection, and how many did
-// not. At the test's end it is called too.
-func load(t *testing.T, g *gateway, target, token string) (stop func() (failed, passed int64)) {
+// not. At the test's end it is called too. more waits for further ones that do not fail.
+func load(t *testing.T, g *gateway, target, token string) (more func(), stop func() (failed, passed int64)) {
 	t.Helper()
 	var failures, successes atomic.Int64
 	done := make(chan struct{})
@@ -45,7 +45,12 @@ func load(t *testing.T, g *gateway, target, token string) (stop func() (failed, 
 		wait.Wait()
 	})
 	t.Cleanup(end)
-	return func() (int64, int64) {
+	more = func() {
+		t.Helper()
+		before := successes.Load()
+		poll(t, patience, func() bool { return successes.Load() > before+10 })
+	}
+	return more, func() (int64, int64) {
 		end()
 		return failures.Load(), successes.Load()
 	}
@@ -68,7 +73,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
 	g := specGateway(t)
-	stop := load(t, g, "/plain", tokenOf(t, "hs256", "hs-a", "HS256"))
+	_, stop := load(t, g, "/plain", tokenOf(t, "hs256", "hs-a", "HS256"))
 	old := g.pluginPid(t)
 	if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
@@ -108,11 +113,11 @@ func TestConfigUnderLoad(t *testing.T) {
 	t.Parallel()
 	config := copyConfig(t, specConfig(t))
 	g := startGateway(t, config, "-workers", "2")
-	stop := load(t, g, "/plain", tokenOf(t, "hs256", "hs-a", "HS256"))
+	more, stop := load(t, g, "/plain", tokenOf(t, "hs256", "hs-a", "HS256"))
 	for i := range 5 {
 		consumer(t, config, conformance.Bob)["tags"] = []any{string(rune('a' + i))}
 		g.configure(t, config)
-		time.Sleep(50 * time.Millisecond) // requests in between
+		more()
 	}
 	if failed, passed := stop(); failed != 0 || passed == 0 {
 		t.Errorf("%d of %d requests failed", failed, failed+passed)

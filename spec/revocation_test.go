@@ -30,7 +30,7 @@ func TestRevocation(t *testing.T) {
 	}))
 	t.Cleanup(lists.Close)
 	from := func(more object) object {
-		r := object{"url": lists.URL, "refresh": 1, "stale": 0}
+		r := object{"url": lists.URL, "refresh": 1, "stale": 5}
 		for k, v := range more {
 			r[k] = v
 		}

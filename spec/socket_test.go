@@ -519,7 +519,7 @@ func TestManyProcessors(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("SIGTERM does not end the server")
 	}
 }

@@ -135,7 +135,7 @@ func (f *Function) runtimeAPI() http.Handler {
 
 // Invoke hands the function an event and waits for what it makes of it.
 func (f *Function) Invoke(event []byte) (Answer, error) {
-	const timeout = 20 * time.Second
+	const timeout = time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	answer := make(chan Answer, 1)

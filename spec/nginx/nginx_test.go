@@ -21,7 +21,7 @@ import (
 )
 
 // How long a spec waits for anything.
-const patience = 15 * time.Second
+const patience = time.Minute
 
 // nodeConf is nginx.conf as far as Kong's matters to the include.
 var nodeConf = template.Must(template.New("").Parse(`
@@ -325,6 +325,9 @@ func (n *node) bothWorkers(t testing.TB) (conns [2]*conn, at [2]changes) {
 	first := n.store(t)
 	conns[0], at[0] = first, first.mustPoll(t, changes{})
 	eventually(t, "the other worker is met", func() bool {
+		if conns[1] != nil {
+			conns[1].client.CloseIdleConnections() // a worker has only so many
+		}
 		conns[1] = n.store(t)
 		at[1] = conns[1].mustPoll(t, changes{})
 		return at[1].Worker != at[0].Worker

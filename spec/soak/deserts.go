@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -86,11 +87,14 @@ func (c *caller) unknownSince(t time.Time) bool {
 	return last.user == "" || last.settled.IsZero() || last.settled.After(t)
 }
 
-// outages are when lookups failed, and when the plugin was started anew.
+// outages are when lookups failed, when the plugin was started anew, and when the
+// machine stalled: what has a time then may take longer, or fail.
 type outages struct {
 	mu      sync.Mutex
 	failing []outage
 	reloads []time.Time
+	stalls  []outage
+	ran     time.Time // when this process was last seen to run
 }
 
 type outage struct{ from, to time.Time } // to zero: it goes on
@@ -100,7 +104,7 @@ func (o *outages) seenBy(t time.Time) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	by := t.Add(revocation)
-	for _, f := range o.failing { // in order
+	for _, f := range o.all() {
 		switch {
 		case f.from.After(by) || !f.to.IsZero() && f.to.Before(t):
 		case f.to.IsZero():
@@ -120,7 +124,7 @@ func (o *outages) excuse(c *caller, sent, answered time.Time) bool {
 	// Copies, since c is asked below: whoever holds a caller may ask for outages,
 	// and never the other way round.
 	o.mu.Lock()
-	failing, reloads := slices.Clone(o.failing), slices.Clone(o.reloads)
+	failing, reloads := o.all(), slices.Clone(o.reloads)
 	o.mu.Unlock()
 	for _, f := range failing {
 		if f.from.After(answered) || !f.to.IsZero() && f.to.Add(aftermath).Before(sent) {
@@ -136,6 +140,37 @@ func (o *outages) excuse(c *caller, sent, answered time.Time) bool {
 		}
 	}
 	return false
+}
+
+// all are outages and stalls in order. The caller holds o.mu.
+func (o *outages) all() []outage {
+	all := slices.Concat(o.failing, o.stalls)
+	if len(o.stalls) > 0 {
+		slices.SortFunc(all, func(a, b outage) int { return a.from.Compare(b.from) })
+	}
+	return all
+}
+
+// runs is called all the time: where it was not for a while, the machine has stalled.
+func (o *outages) runs() {
+	const stall = 250 * time.Millisecond
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := time.Now()
+	if !o.ran.IsZero() && now.Sub(o.ran) > stall {
+		o.stalls = append(o.stalls, outage{o.ran, now})
+	}
+	o.ran = now
+}
+
+// watch looks for stalls until ctx is done.
+func (o *outages) watch(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		o.runs()
+		<-tick.C
+	}
 }
 
 func (o *outages) begin() {

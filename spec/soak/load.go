@@ -184,6 +184,7 @@ func (l *load) send(ctx context.Context, r *request) string {
 
 // judge holds an answer against what the request deserves.
 func (l *load) judge(r *request, got string, sent, answered time.Time) {
+	l.w.outages.runs()
 	right := []string{r.always}
 	if r.always == "" {
 		right = r.caller.deserts(r.token, sent, answered, &l.w.outages)

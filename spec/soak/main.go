@@ -83,6 +83,7 @@ func run(ctx context.Context, o options) error {
 	l := newLoad(w, o.connections)
 	samples := make(chan []sample, 1)
 	go func() { samples <- w.observe(ctx) }()
+	go w.outages.watch(ctx)
 	events := make(chan error, 1)
 	chance := rand.New(rand.NewPCG(o.seed, 0))
 	go func() { events <- w.live(ctx, chance, o) }()

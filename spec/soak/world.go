@@ -224,7 +224,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 	if _, err := w.writeConfig(); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.2:0") // where nobody else listens in the meantime
 	if err != nil {
 		return err
 	}
@@ -240,7 +240,7 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 	if err := w.gateway.Start(); err != nil {
 		return err
 	}
-	const patience = 15 * time.Second
+	const patience = time.Minute
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		m := addresses.FindStringSubmatch(w.log.String())
 		if m == nil {

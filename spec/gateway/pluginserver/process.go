@@ -19,7 +19,7 @@ import (
 
 // Bounds of talking to the process.
 const (
-	queryTimeout = 10 * time.Second
+	queryTimeout = 30 * time.Second
 	stopTimeout  = 30 * time.Second
 	maxLogLine   = 64 << 10
 )
