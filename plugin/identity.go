@@ -59,10 +59,9 @@ type Header struct {
 	Values      []string
 }
 
-// IsIdentity tells whether h is one of [IdentityHeaders] or [HeaderAssertion], in any
-// spelling.
+// IsIdentity tells whether h is one of [IdentityHeaders] or [HeaderAssertion], case aside.
 func (h Header) IsIdentity() bool {
-	return slices.ContainsFunc(append(IdentityHeaders(), HeaderAssertion), func(name string) bool { return looksLike(h.Name, name) })
+	return slices.ContainsFunc(append(IdentityHeaders(), HeaderAssertion), func(name string) bool { return strings.EqualFold(h.Name, name) })
 }
 
 // Grant is what an accepted request is given. It is read-only.

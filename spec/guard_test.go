@@ -135,15 +135,21 @@ func TestGuardBehindAnEmptyHeader(t *testing.T) {
 	})
 }
 
-// TestGuardEmptySpellingOfAnonymous: an empty header does not show in the
-// variable, and yet voids the true one at an upstream that cannot tell them apart.
+// TestGuardEmptySpellingOfAnonymous: an empty header voids the true one at an upstream
+// that cannot tell them apart. It does not show in the variable, or may be hidden from it:
+// lines that do not end in CR LF are not told apart there.
 func TestGuardEmptySpellingOfAnonymous(t *testing.T) {
 	t.Parallel()
 	needsGateway(t)
 	g := withVariable(t)
-	for _, spelt := range []string{"X_Anonymous_Consumer", "x-anonymous_consumer", "X_Anonymous-Consumer"} {
-		t.Run(spelt, func(t *testing.T) {
-			a := g.send(t, "GET", "/anonymous", [2]string{spelt, ""})
+	for name, sent := range map[string][2]string{
+		"X_Anonymous_Consumer": {"X_Anonymous_Consumer", ""},
+		"x-anonymous_consumer": {"x-anonymous_consumer", ""},
+		"X_Anonymous-Consumer": {"X_Anonymous-Consumer", ""},
+		"hidden":               {"No-Colon\r\nX-Any", "value\nX_Anonymous_Consumer:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := g.send(t, "GET", "/anonymous", sent)
 			if a.status != 200 || a.upstream == nil {
 				t.Fatalf("%d %s", a.status, a.body)
 			}
