@@ -183,8 +183,9 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 			to.Sent = append(to.Sent, plugin.SentHeader{Name: dashed(name)})
 		}
 	}
-	// What clients have sent without a value shows in no other part.
-	bare, sent := by.of.edge, len(parts[5]) > 0
+	// What clients have sent without a value shows in no other part. What they have sent
+	// with one always shows in parts[5], while bare is mistaken where lines end in LF alone.
+	bare, sent := by.of.edge, !by.of.edge && len(parts[5]) > 0
 	if by.of.bare {
 		told := string(parts[variableParts+len(by.of.headers)])
 		bare, sent = told == "bare", sent || told == "sent"
@@ -193,7 +194,7 @@ func (r *reads) fromVariable(value []byte, by *cover, to *plugin.Request) (other
 	for _, i := range by.claimed {
 		none.others = none.others && i >= variableParts && len(parts[i]) == 0
 	}
-	return r.identifying != nil && !bare && sent, none, true
+	return r.identifying != nil && sent, none, true
 }
 
 // variable is the first part of the nginx variable and what it tells; nil: it is

@@ -46,7 +46,7 @@ func TestVariable(t *testing.T) {
 		"bare, sent without a value":       {none, "go-jwt/2 :bare" + request + "\nBearer x\nsent", "[Bearer x] others"},
 		"bare, sent, not guarded":          {lax, "go-jwt/2 :bare" + request + "\nBearer x\nsent", "[Bearer x]"},
 		"bare, not there":                  {none, "go-jwt/2 :bare" + request + "\nBearer x", nothing},
-		"bare, set by another plugin":      {none, "go-jwt/2 :bare" + request + "z\nBearer x\nbare", "[Bearer x]"},
+		"bare, but an identity header":     {none, "go-jwt/2 :bare" + request + "z\nBearer x\nbare", "[Bearer x] others"},
 		"not known, an identity header":    {none, "go-jwt/2 :bare" + request + "bare\nBearer x\n", "[Bearer x] others"},
 		"bare and protocol":                {none, "go-jwt/2 :bare :protocol" + request + "\nBearer x\nbare\nHTTP/1.1 bare", "[Bearer x] no identity"},
 		"bare, and a claimed header":       {user, "go-jwt/2 :bare" + request + "\nBearer x\nbare", "[Bearer x] no identity"},

@@ -135,6 +135,24 @@ func TestGuardBehindAnEmptyHeader(t *testing.T) {
 	})
 }
 
+// TestGuardHiddenSpelling: where a line has no colon and the next one ends in LF alone,
+// the one after that does not show in the head of the request that nginx tells of.
+func TestGuardHiddenSpelling(t *testing.T) {
+	eachWay(t, func(t *testing.T, way ...string) {
+		g := specGateway(t, way...)
+		jwt := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
+		a := g.send(t, "GET", "/plain", jwt, [2]string{"No-Colon\r\nX-Any", "value\nX_Consumer_ID: evil"})
+		if a.status != 200 || a.upstream == nil {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		for name, values := range a.upstream.Headers {
+			if slices.Contains(values, "evil") {
+				t.Errorf("the upstream got %s: %q", name, values)
+			}
+		}
+	})
+}
+
 // TestGuardEmptySpellingOfAnonymous: an empty header voids the true one at an upstream
 // that cannot tell them apart. It does not show in the variable, or may be hidden from it:
 // lines that do not end in CR LF are not told apart there.
