@@ -214,6 +214,19 @@ func TestUntoldChanges(t *testing.T) {
 	expect(t, w.decide(t, e, unknown), "accepted id-1 alice new")
 }
 
+// While changes are not told, nor is it relied on that there is no consumer.
+func TestUntoldConsumerIsMatched(t *testing.T) {
+	w := newWorld(t)
+	w.lookUpIn(t, node{w}, nil)
+	token, config := w.issued(t, "username", "carol")
+	e := w.engine(t, config)
+	expect(t, w.decide(t, e, token), "accepted s")
+	w.store.TrustUntil(w.now())
+	w.change(func() { w.consumers["carol"] = &plugin.Consumer{ID: "id-3", Username: "carol"} })
+	w.pass(2 * time.Second)
+	expect(t, w.decide(t, e, token), "accepted id-3 carol s")
+}
+
 // While changes are not told, a credential in use is looked up ahead of need, too.
 func TestUntoldCredentialIsRefreshedAhead(t *testing.T) {
 	w := newWorld(t)

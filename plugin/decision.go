@@ -40,7 +40,7 @@ func (s *Store) good(d *decision, now time.Time) bool {
 		(d.credential == nil || d.credential.good(now, trusted)) &&
 		(d.key == nil || d.key.good(now)) &&
 		(d.consumer == nil || d.consumer.good(now, trusted)) &&
-		(!d.unmatched || d.epoch == s.consumerEpoch.Load())
+		(!d.unmatched || trusted && d.epoch == s.consumerEpoch.Load())
 }
 
 // decisionShards is how many locks the decisions are spread over: ttlcache has
