@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -168,17 +169,18 @@ func (e *Engine) decide(ctx context.Context, r *Request, consumers ConsumerSourc
 	}
 	out := e.authenticate(ctx, r, consumers)
 	r.Trace.refused(out.Refusal)
-	if out.Refusal == nil || out.Fault != nil || !e.admitsGuest(out.Refusal) {
+	if out.Refusal == nil || !e.admitsGuest(out.Refusal) {
 		return out
 	}
 	return e.anonymous(ctx, r, &out, consumers)
 }
 
-// admitsGuest tells whether a request that was refused for its token goes on as
-// the anonymous consumer. One with a good token never does: a credential without
-// its consumer means that Kong has lost its database, which the PDK cannot tell.
+// admitsGuest tells whether a request that was refused goes on as the anonymous
+// consumer. One whose token may be good never does: it was refused for a fault on this
+// side, or for a credential without its consumer, which means that Kong has lost its
+// database, which the PDK cannot tell.
 func (e *Engine) admitsGuest(no *Refusal) bool {
-	if no.Reason == ReasonMissingConsumer {
+	if no.Status >= http.StatusInternalServerError || no.Reason == ReasonMissingConsumer {
 		return false
 	}
 	when := "invalid"

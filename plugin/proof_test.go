@@ -222,10 +222,11 @@ func TestDPoPTokenInTwoPlaces(t *testing.T) {
 	expect(t, e.Decide(t.Context(), r, w), message(401, "Multiple tokens provided"))
 }
 
-// When no more proofs can be remembered, none is accepted, and that is no client's fault.
+// When no more proofs can be remembered, none is accepted, and that is no client's fault:
+// who has a good token does not become the anonymous consumer.
 func TestTooManyProofs(t *testing.T) {
 	w, key := newWorld(t), newProofKey(t)
-	e := w.engine(t, `{"dpop":"honour"}`)
+	e := w.engine(t, `{"dpop":"honour","anonymous":"guest"}`)
 	token := w.token(`{"iss":"key","cnf":{"jkt":"` + key.thumbprint + `"}}`)
 	for range 100 { // ProofEntries
 		if out := e.Decide(t.Context(), proven("DPoP "+token, key.proof(t, token, nil)), w); out.Refusal != nil {
