@@ -192,7 +192,7 @@ func (e *Engine) admitsGuest(no *Refusal) bool {
 
 // shadow turns a refusal into what happens while nobody is refused.
 func (e *Engine) shadow(r *Request, refused *Outcome) Outcome {
-	out := Outcome{Shadowed: refused.Refusal, Fault: refused.Fault, Warning: refused.Warning}
+	out := Outcome{Shadowed: refused.Refusal, Fault: refused.Fault, Warning: refused.Warning, DPoPNonce: refused.Refusal.DPoPNonce}
 	grant := &Grant{Log: e.log("shadowed", &refused.facts, refused.Refusal, nil)}
 	if r.HasCredential {
 		out.Kind, grant.Headers = Aside, claimHeaders(e.c, nil)
@@ -415,7 +415,7 @@ func (e *Engine) anonymous(ctx context.Context, r *Request, refused *Outcome, co
 		logged.Log = e.log("anonymous", &refused.facts, refused.Refusal, consumer.value)
 		answer = e.s.o.Encode(logged)
 	}
-	return Outcome{Kind: Anonymous, Answer: answer, Warning: refused.Warning}
+	return Outcome{Kind: Anonymous, Answer: answer, Warning: refused.Warning, DPoPNonce: refused.Refusal.DPoPNonce}
 }
 
 func (e *Engine) newGuest(consumer *entry[Consumer]) *guest {

@@ -335,6 +335,20 @@ func TestDPoPNonce(t *testing.T) {
 	expect(t, with(next), message(401, tooOld))
 }
 
+// A client that goes on without being authenticated, for want of a nonce, is told one too.
+func TestDPoPNonceOfWhoIsNotRefused(t *testing.T) {
+	for name, options := range map[string]string{"anonymous": `"anonymous":"guest"`, "shadow": `"shadow":true`} {
+		t.Run(name, func(t *testing.T) {
+			w, key := newWorld(t), newProofKey(t)
+			e := w.engine(t, `{"dpop":"honour","dpop_use_nonce":true,`+options+`}`)
+			token := w.token(`{"iss":"key","cnf":{"jkt":"` + key.thumbprint + `"}}`)
+			out := e.Decide(t.Context(), proven("DPoP "+token, key.proof(t, token, nil)), w)
+			out = e.Decide(t.Context(), proven("DPoP "+token, key.proof(t, token, jwt.MapClaims{"nonce": out.DPoPNonce})), w)
+			expect(t, out, cached)
+		})
+	}
+}
+
 // hide_credentials removes the token after the word DPoP, and the proof.
 func TestHideDPoP(t *testing.T) {
 	w, key := newWorld(t), newProofKey(t)
