@@ -11,19 +11,24 @@ import (
 // echo-nginx-module 0.63.
 func TestHead(t *testing.T) {
 	const get = "GET / HTTP/1.1\r\nHost: a\r\n"
+	long := strings.Repeat("x", 1500) // for which there is no room in the first buffer
 	for name, tt := range map[string]struct{ sent, want string }{
-		"usual":                   {get + "X-A: b\r\n\r\n", get + "X-A: b\r\n\r\n"},
-		"no value":                {get + "X-A:\r\n\r\n", get + "X-A:\r\n\r\n"},
-		"no value but spaces":     {get + "X-A:  \r\n\r\n", get + "X-A:  \r\n\r\n"},
-		"spaces behind a value":   {get + "X-A: b  \r\nX-C: d\r\n\r\n", get + "X-A: b\n \r\nX-C: d\r\n\r\n"},
-		"LF alone":                {get + "X-A: b\nX-C: d\r\n\r\n", get + "X-A: b\nX-C: d\r\n\r\n"},
-		"a space before LF alone": {get + "X-A: b \nX-C: d\r\n\r\n", get + "X-A: b\r\nX-C: d\r\n\r\n"},
-		"CR CR LF":                {get + "X-A: b\r\r\nX-C: d\r\n\r\n", get + "X-A: b\n\r\nX-C: d\r\n\r\n"},
-		"cut short":               {"GET / HTTP/1.1\r\nHost: a \r\nX-C: d\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"},
-		"without a colon":         {get + "X-A\r\nX-C: d\r\n\r\n", get + "X-A\r\nX-C\n d\r\n\r\n"},
-		"an ignored header":       {get + "X.A: b \r\n\r\n", get + "X.A: b \r\n\r\n"},
-		"a body":                  {get + "Content-Length: 3\r\n\r\n\r\na", get + "Content-Length: 3\r\n\r\n"},
-		"an empty line before":    {"\r\n" + get + "\r\n", get + "\r\n"},
+		"usual":                    {get + "X-A: b\r\n\r\n", get + "X-A: b\r\n\r\n"},
+		"no value":                 {get + "X-A:\r\n\r\n", get + "X-A:\r\n\r\n"},
+		"no value but spaces":      {get + "X-A:  \r\n\r\n", get + "X-A:  \r\n\r\n"},
+		"spaces behind a value":    {get + "X-A: b  \r\nX-C: d\r\n\r\n", get + "X-A: b\n \r\nX-C: d\r\n\r\n"},
+		"LF alone":                 {get + "X-A: b\nX-C: d\r\n\r\n", get + "X-A: b\nX-C: d\r\n\r\n"},
+		"a space before LF alone":  {get + "X-A: b \nX-C: d\r\n\r\n", get + "X-A: b\r\nX-C: d\r\n\r\n"},
+		"CR CR LF":                 {get + "X-A: b\r\r\nX-C: d\r\n\r\n", get + "X-A: b\n\r\nX-C: d\r\n\r\n"},
+		"cut short":                {"GET / HTTP/1.1\r\nHost: a \r\nX-C: d\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"},
+		"without a colon":          {get + "X-A\r\nX-C: d\r\n\r\n", get + "X-A\r\nX-C\n d\r\n\r\n"},
+		"an ignored header":        {get + "X.A: b \r\n\r\n", get + "X.A: b \r\n\r\n"},
+		"a body":                   {get + "Content-Length: 3\r\n\r\n\r\na", get + "Content-Length: 3\r\n\r\n"},
+		"another buffer, LF":       {get + "X-A:\nX-C: " + long + "\r\n\r\n", get + "X-C: " + long + "\r\n\r\n"},
+		"another buffer, LF alone": {"GET / HTTP/1.1\nHost: a\nX-A:\nX-C: " + long + "\n\r\n", "GET / HTTP/1.1\nX-C: " + long + "\n\r\n"},
+		"another buffer, CR LF":    {get + "X-A:\r\nX-C: " + long + "\r\n\r\n", get + "X-A:\r\nX-C: " + long + "\r\n\r\n"},
+		"another buffer, counts":   {get + "X-A\r\nX-C: " + long + " \nX-D: 1\nX-E:2 \r\n\r\n", get + "X-A\r\nX-C: " + long + "\r\nX-D: 1\nX-E:2\n\r\n\r\n"},
+		"an empty line before":     {"\r\n" + get + "\r\n", get + "\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			req, err := readRequest(bufio.NewReader(strings.NewReader(tt.sent)), io.Discard, maxLine)

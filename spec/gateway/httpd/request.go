@@ -182,11 +182,15 @@ func normalizes(path string) bool {
 }
 
 func (req *Request) readHeader(r *bufio.Reader, room *buffers, head *head) error {
-	lines := 0
+	lines, large := 0, room.large
 	for {
 		whole, err := readLine(r, room, 400)
 		if err != nil {
 			return err
+		}
+		if room.large > large { // in another buffer
+			head.endBuffer()
+			large = room.large
 		}
 		line := withoutEnd(whole)
 		if line == "" {
