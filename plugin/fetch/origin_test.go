@@ -49,7 +49,7 @@ func server(t *testing.T, answer http.HandlerFunc) (s *httptest.Server, pool *x5
 // get fetches a document as text.
 func get(t *testing.T, o fetch.Options, d fetch.Document) (text string, unchanged bool, err error) {
 	t.Helper()
-	o.Timeout = 5 * time.Second
+	o.Timeout = time.Minute
 	if o.MaxBytes == 0 {
 		o.MaxBytes = 1 << 10
 	}
@@ -221,7 +221,7 @@ func TestAnswerIsBoundedForEachRead(t *testing.T) {
 		_ = http.NewResponseController(w).Flush() // so that the end comes by itself
 	})
 	for _, size := range []int{1, 999, 1000, 1001, 1002} {
-		c := fetch.New(fetch.Options{RootCAs: pool, MaxBytes: most, Timeout: 5 * time.Second})
+		c := fetch.New(fetch.Options{RootCAs: pool, MaxBytes: most, Timeout: time.Minute})
 		read := 0
 		_, err := c.Get(t.Context(), fetch.Document{Address: s.URL}, func(r io.Reader, _ http.Header) error {
 			for {

@@ -58,7 +58,7 @@ func start(t *testing.T) *node {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
 	t.Cleanup(transport.CloseIdleConnections)
-	n.client = &http.Client{Timeout: 10 * time.Second, Transport: transport}
+	n.client = &http.Client{Timeout: time.Minute, Transport: transport}
 	return n
 }
 
@@ -175,7 +175,7 @@ func TestExitingWorker(t *testing.T) {
 	}
 	select {
 	case <-polled:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the poll goes on")
 	}
 }
