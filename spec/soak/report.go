@@ -139,8 +139,10 @@ func reportSamples(out io.Writer, samples []sample, connections int) error {
 		over.Round(time.Second), m1, m2, g1, g2, t1, t2)
 	// Go keeps a thread that once was needed, so threads have a bound, not a level.
 	const moreMemory, mostThreads = 16, 300
-	const warm = time.Minute // before, memory grows as caches fill
-	if over > warm && m2 > m1+moreMemory || g2 > g1+float64(connections) || t2 > mostThreads {
+	// In a short time, one sample stands against another one, and caches fill.
+	const long = time.Minute
+	grown := m2 > m1+moreMemory || g2 > g1+float64(connections)
+	if over >= long && grown || t2 > mostThreads {
 		return errors.New("the process has grown")
 	}
 	return nil
