@@ -77,8 +77,8 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 	case key == nil:
 		return refused(e.no.invalidSignature)
 	}
-	f.keyID, f.claims = key.KeyID, t.claims
-	v := &verified{decision: decision{key: key}}
+	v := &verified{decision: decision{key: key}, identity: is.identity(t)}
+	f.keyID, f.claims, f.credential = key.KeyID, t.claims, v.identity.CredentialKey
 	var faults *claimFaults
 	if v.validity, faults = checkIssuedClaims(e.c, t, e.s.o.Now()); faults == nil && !audienceHolds(t, is.Audience, CheckIssuedFor) {
 		faults = wrongAudience(nil)
@@ -92,7 +92,6 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 		out.facts = f
 		return nil, out
 	}
-	v.identity = is.identity(t)
 	if consumer != nil {
 		v.consumer, v.identity.Consumer = consumer, consumer.value
 	} else {
@@ -104,8 +103,8 @@ func (e *Engine) verifyIssued(ctx context.Context, is *issuer, t *token, consume
 			return refused(invalidSubject(e.c, is.CredentialClaim))
 		}
 		v.identity.CredentialID, v.identity.CredentialKey = consumer.value.ID, consumer.value.ID
+		f.credential = consumer.value.ID
 	}
-	f.credential = v.identity.CredentialKey
 	return v, Outcome{facts: f}
 }
 

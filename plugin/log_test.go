@@ -86,10 +86,10 @@ func TestReasons(t *testing.T) {
 func TestReasonsOfIssuers(t *testing.T) {
 	const kid, alice = `,"kid":"k1"`, `,"sub":"alice"`
 	for name, tt := range map[string]struct{ issuer, header, claims, want string }{
-		"iat ahead":         {``, kid, alice + fmt.Sprintf(`,"iat":%d`, start.Unix()+3), "reason=issued_in_the_future issuer=https://idp kid=k1 missed=3 sub=alice"},
-		"iat is a text":     {``, kid, alice + `,"iat":"x"`, "reason=invalid_iat issuer=https://idp kid=k1 sub=alice"},
-		"audience":          {`,"audience":["a"]`, ``, alice, "reason=wrong_audience issuer=https://idp kid=k1 sub=alice"},
-		"consumer":          {``, kid, `,"sub":"bob"`, "reason=unknown_consumer claim=sub issuer=https://idp kid=k1 sub=bob"},
+		"iat ahead":         {``, kid, alice + fmt.Sprintf(`,"iat":%d`, start.Unix()+3), "reason=issued_in_the_future credential=alice issuer=https://idp kid=k1 missed=3 sub=alice"},
+		"iat is a text":     {``, kid, alice + `,"iat":"x"`, "reason=invalid_iat credential=alice issuer=https://idp kid=k1 sub=alice"},
+		"audience":          {`,"audience":["a"]`, ``, alice, "reason=wrong_audience credential=alice issuer=https://idp kid=k1 sub=alice"},
+		"consumer":          {``, kid, `,"sub":"bob"`, "reason=unknown_consumer claim=sub credential=bob issuer=https://idp kid=k1 sub=bob"},
 		"nobody":            {`,"consumer_optional":true`, kid, ``, "reason=invalid_subject claim=sub issuer=https://idp kid=k1"},
 		"kid of a stranger": {``, `,"kid":"k2"`, alice, "reason=unknown_key issuer=https://idp"},
 		"algorithm":         {`,"algorithms":["ES384"]`, kid, alice, "reason=invalid_algorithm issuer=https://idp"},

@@ -431,7 +431,7 @@ func Fields() []Field {
 		},
 		{
 			Name: "log_claims", Group: "operations", Type: Array, Elements: &Field{Type: Array, Elements: path(), LenMin: 1},
-			Description: "Paths of claims that this field contains too, as text, if the token's signature was verified; at most 2048 bytes per request. Requires log_serialize.",
+			Description: "Paths of claims that this field contains too, as text, if the token's signature was verified; at most 2048 bytes per request. It has no effect without log_serialize.",
 		},
 	}
 }
