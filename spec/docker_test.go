@@ -102,7 +102,7 @@ func TestWaitScript(t *testing.T) {
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	t.Cleanup(s.Close)
-	if out, err := exec.Command("../kong/wait.sh", s.URL+"/private", "20").CombinedOutput(); err != nil || !strings.Contains(string(out), "answers 401") || asked.Load() != 3 {
+	if out, err := exec.Command("../kong/wait.sh", s.URL+"/private", "20").CombinedOutput(); err != nil || !strings.Contains(string(out), "answers 401") || asked.Load() < 3 {
 		t.Errorf("%v, asked %d times: %s", err, asked.Load(), out)
 	}
 	asked.Store(-1000)

@@ -175,7 +175,7 @@ func (g *gateway) crowd(t *testing.T, n int, route string, token func(int) strin
 		g.get(t, "/__stats", &stats)
 		return stats.Total
 	}
-	poll(t, patience, func() bool { status, _ := fetch(t, address, "/healthz"); return status == http.StatusOK })
+	awaitMetrics(t, address)
 	lookups := adminTotal()
 	for _, k := range known { // they are known
 		if a := g.send(t, "GET", "/plain", bearer(k)); a.status != 200 {
@@ -327,7 +327,7 @@ func TestAdminFaultMatrix(t *testing.T) {
 	if a := g.send(t, "GET", "/plain", known); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
-	poll(t, patience, func() bool { status, _ := fetch(t, address, "/healthz"); return status == http.StatusOK })
+	awaitMetrics(t, address)
 	calm := metrics(t, address)
 	slow := object{"mode": "slow", "delay_ms": 30_000}
 	faults := []object{slow}

@@ -35,6 +35,12 @@ func fetch(t testing.TB, address, path string) (status int, body string) {
 	return res.StatusCode, string(text)
 }
 
+// awaitMetrics waits until they are served, which begins a moment after the plugin listens.
+func awaitMetrics(t *testing.T, address string) {
+	t.Helper()
+	poll(t, patience, func() bool { status, _ := fetch(t, address, "/healthz"); return status == http.StatusOK })
+}
+
 // metrics reads the plugin's metrics, by name and labels.
 func metrics(t testing.TB, address string) map[string]float64 {
 	t.Helper()

@@ -253,7 +253,7 @@ func TestMTLSBindingByCurl(t *testing.T) {
 	}
 	token := claimsToken(t, object{"cnf": object{"x5t#S256": thumbprint}})
 	for want, args := range map[string][]string{"200": {"--cert", cert, "--key", key}, "401": nil} {
-		args = append(args, "--silent", "--insecure", "--max-time", "15", "--output", os.DevNull, "--write-out", "%{http_code}",
+		args = append(args, "--silent", "--insecure", "--max-time", "60", "--output", os.DevNull, "--write-out", "%{http_code}",
 			"--header", "Authorization: Bearer "+token, "https://"+g.tlsAddress(t)+"/honour")
 		out, err := exec.CommandContext(t.Context(), curl, args...).Output()
 		if err != nil || string(out) != want {

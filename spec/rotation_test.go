@@ -35,6 +35,7 @@ func TestCredentialsOfOneKey(t *testing.T) {
 			}
 		})
 	}
+	awaitMetrics(t, address)
 	got := metrics(t, address)
 	for position, want := range map[string]float64{"1": 1, "2": 1, "3": 1} {
 		if n := got[`go_jwt_credential_used_total{key="rotated",position="`+position+`"}`]; n < want {
