@@ -248,24 +248,29 @@ func Calls(c *schema.Config) (variable, plain int) {
 	return r.variable.calls, r.plain.calls
 }
 
-// Variable is what a server makes of the values of the nginx variable that it sees.
-type Variable struct{ s Server }
+// Variable is what a server makes of the values of the nginx variable that it sees, for an
+// instance of a configuration.
+type Variable struct {
+	s  *Server
+	in instance
+}
 
 // NewVariable returns one of which no value was seen.
-func NewVariable(log *slog.Logger) *Variable {
-	v := new(Variable)
-	v.s.log = log
-	return v
+func NewVariable(c *schema.Config, log *slog.Logger) *Variable {
+	return &Variable{s: &Server{log: log}, in: instance{reads: newReads(c)}}
 }
+
+// Another is that of an instance of the same configuration that another worker has started.
+func (v *Variable) Another() *Variable { return &Variable{s: v.s, in: instance{reads: v.in.reads}} }
 
 // See reports whether a value can be read, and whether nginx removes identity headers.
 func (v *Variable) See(value string) (readable, edge bool) {
-	c := v.s.carriedBy([]byte(value))
+	c := v.s.carriedBy(&v.in, []byte(value))
 	return c != nil, c != nil && c.edge
 }
 
-// IsTried reports whether the next request of that configuration is read from the variable.
-func (v *Variable) IsTried(c *schema.Config) bool { return v.s.hasVariable(newReads(c)) }
+// IsTried reports whether the next request is read from the variable.
+func (v *Variable) IsTried() bool { return v.in.hasVariable() }
 
 // Metered returns the values of all metrics after do, by name and labels, with issuers
 // whose keys are not known.

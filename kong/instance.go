@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "github.com/Kong/go-pdk/server/kong_plugin_protocol"
@@ -28,6 +29,11 @@ type instance struct {
 	engine  *plugin.Engine
 	reads   *reads
 	shared  *shared
+
+	// variable is what its worker's nginx variable was seen to carry; nil: none was seen
+	// yet. Workers from before a reload, which may have another include or none, send a
+	// few last events to the new process.
+	variable atomic.Pointer[variable]
 
 	// Of one without an engine, which refuses every request: why, and where to mend it;
 	// and how often that is told.

@@ -25,9 +25,7 @@ type Server struct {
 
 	closed, faults, warnings, shadowed, panics limiter
 	refused                                    map[plugin.Reason]*limiter // read-only
-	// variable is what the nginx variable was seen to carry. That cannot change
-	// while the process lives, since Kong starts a new one at each reload.
-	variable atomic.Pointer[variable]
+	variable                                   atomic.Pointer[variable]   // that was seen last
 
 	metrics *metrics // nil: none
 

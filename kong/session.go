@@ -108,7 +108,7 @@ func (s *session) begin(frame []byte) (isEvent bool, err error) {
 		return true, s.exit(plugin.Failure(), nil)
 	}
 	r := s.instance.reads
-	s.variables = s.server.hasVariable(r)
+	s.variables = s.instance.hasVariable()
 	if s.variables {
 		return true, s.write(r.variable.bytes)
 	}
@@ -250,7 +250,7 @@ func (s *session) readVariable(r *reads) (done bool, no *plugin.Refusal, err err
 	if err := s.rest(r, true); err != nil {
 		return false, nil, err
 	}
-	c := s.server.carriedBy(value)
+	c := s.server.carriedBy(s.instance, value)
 	if c == nil {
 		return false, nil, nil
 	}

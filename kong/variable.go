@@ -204,24 +204,28 @@ type variable struct {
 	of  *carried
 }
 
-// hasVariable tells whether r is served by the nginx variable. Until one was seen
-// it is tried.
-func (s *Server) hasVariable(r *reads) bool {
-	v := s.variable.Load()
-	return v == nil || v.of != nil && r.coverBy(v.of).enough
+// hasVariable tells whether the instance is served by its worker's nginx variable. Until
+// one was seen it is tried.
+func (in *instance) hasVariable() bool {
+	v := in.variable.Load()
+	return v == nil || v.of != nil && in.reads.coverBy(v.of).enough
 }
 
-// carriedBy returns what the variable carries by the first part of its value; nil
-// if it cannot be used, which is told once.
-func (s *Server) carriedBy(value []byte) *carried {
+// carriedBy returns what the variable of in's worker carries by the first part of its
+// value; nil if it cannot be used, which is told once.
+func (s *Server) carriedBy(in *instance, value []byte) *carried {
 	tag, _, _ := bytes.Cut(value, []byte("\n"))
-	if v := s.variable.Load(); v != nil && v.tag == string(tag) {
+	if v := in.variable.Load(); v != nil && v.tag == string(tag) {
 		return v.of
 	}
-	v := &variable{tag: string(tag), of: parseCarried(string(tag))}
-	if old := s.variable.Swap(v); v.of == nil && len(value) > 0 && (old == nil || old.of != nil) {
-		s.log.Warn("the nginx include was made by another version of go-jwt and is not used: make a new one with go-jwt -nginx-conf",
-			"variable", requestVariable, "want", variableVersion)
+	v := s.variable.Load()
+	if v == nil || v.tag != string(tag) {
+		v = &variable{tag: string(tag), of: parseCarried(string(tag))}
+		if old := s.variable.Swap(v); v.of == nil && len(value) > 0 && (old == nil || old.of != nil) {
+			s.log.Warn("the nginx include was made by another version of go-jwt and is not used: make a new one with go-jwt -nginx-conf",
+				"variable", requestVariable, "want", variableVersion)
+		}
 	}
+	in.variable.Store(v)
 	return v.of
 }

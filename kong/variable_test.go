@@ -92,8 +92,8 @@ func TestVariableChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	v := kong.NewVariable(slog.New(slog.NewTextHandler(&log, nil)))
-	if !v.IsTried(c) {
+	v := kong.NewVariable(c, slog.New(slog.NewTextHandler(&log, nil)))
+	if !v.IsTried() {
 		t.Error("the variable is not tried")
 	}
 	for i, step := range []struct {
@@ -114,11 +114,33 @@ func TestVariableChanges(t *testing.T) {
 		{"go-jwt/1\nGET", false, false, false, 2},
 	} {
 		readable, edge := v.See(step.value)
-		if tried := v.IsTried(c); readable != step.readable || edge != step.edge || tried != step.tried {
+		if tried := v.IsTried(); readable != step.readable || edge != step.edge || tried != step.tried {
 			t.Errorf("step %d, %q: readable %t, edge %t, tried %t", i, step.value, readable, edge, tried)
 		}
 		if told := strings.Count(log.String(), "another version of go-jwt"); told != step.told {
 			t.Errorf("step %d, %q: told %d times, want %d", i, step.value, told, step.told)
+		}
+	}
+}
+
+// A worker that has no include, such as one from before a reload, keeps no other one from
+// using its own.
+func TestVariableOfAnotherWorker(t *testing.T) {
+	c, err := schema.Parse([]byte(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := kong.NewVariable(c, slog.New(slog.DiscardHandler))
+	now := old.Another()
+	for _, value := range []string{"", "go-jwt/1\nGET"} {
+		if readable, _ := old.See(value); readable || old.IsTried() {
+			t.Errorf("%q: the old worker's is used", value)
+		}
+		if !now.IsTried() {
+			t.Errorf("%q: the new worker's is not tried", value)
+		}
+		if readable, _ := now.See("go-jwt/2\nGET"); !readable || !now.IsTried() || old.IsTried() {
+			t.Errorf("%q: the new worker's is not used, or the old worker's is", value)
 		}
 	}
 }
