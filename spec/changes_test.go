@@ -132,14 +132,14 @@ func TestUnseenCallersInAFlood(t *testing.T) {
 		t.Skip("the Admin API of a Kong with a database is asked at a rate that a flood uses up")
 	}
 	t.Parallel()
-	n, _ := floodSize(t)
+	n, measured := floodSize(t)
 	const callers = 50
 	config := copyConfig(t, specConfig(t))
 	alice := consumer(t, config, conformance.Alice)
 	for i := range callers {
 		alice["jwt_secrets"] = append(list(alice["jwt_secrets"]), object{"key": fmt.Sprint("caller-", i), "secret": string(setup.keys["hs-a"].Secret)})
 	}
-	address, args := metered(t)
+	address, args := metered(t, defaultTimeout(measured)...)
 	g := startGateway(t, config, args...)
 	known := []string{tokenOf(t, "hs256", "hs-a", "HS256")}
 	calm := g.crowd(t, calmSize(n), "/plain", func(int) string { return known[0] }, []int{200}, known, address)

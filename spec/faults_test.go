@@ -23,7 +23,7 @@ func TestAdminFaults(t *testing.T) {
 		mode, _ := fault["mode"].(string)
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			g := specGateway(t)
+			g := specGateway(t, "-plugin-arg=-admin-timeout=3s")
 			known := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
 			unknown := [2]string{"Authorization", "Bearer " + tokenOf(t, "rs256", "rsa-a", "RS256")}
 			if a := g.send(t, "GET", "/plain", known); a.status != 200 {

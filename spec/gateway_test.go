@@ -93,6 +93,7 @@ func tryGateway(t testing.TB, config any, args ...string) (*gateway, error) {
 	g.cmd = exec.Command(setup.gateway, append([]string{
 		"-strict", "-config", g.configFile, "-plugin", setup.plugin, "-kong-prefix", dir,
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-plugin-log", g.pluginLog,
+		"-plugin-arg=-admin-timeout=10s", // for each lookup: longer than a busy machine stalls
 	}, append(slices.Clone(setupFlags(t)), args...)...)...)
 	g.cmd.Env = append(os.Environ(), "GO_JWT_SPEC_SECRET="+vaultSecret)
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log

@@ -23,7 +23,7 @@ func load(t *testing.T, g *gateway, target, token string) (more func(), stop fun
 	var failures, successes atomic.Int64
 	done := make(chan struct{})
 	var wait sync.WaitGroup
-	for range 4 {
+	for range 8 {
 		wait.Go(func() {
 			for {
 				select {
