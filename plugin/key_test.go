@@ -1,6 +1,7 @@
 package plugin_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -78,7 +79,7 @@ func pkixPEM(t testing.TB, key crypto.PublicKey) string {
 }
 
 // compressedPEM is pkixPEM with a compressed point.
-func compressedPEM(t *testing.T, key *ecdsa.PublicKey) string {
+func compressedPEM(t testing.TB, key *ecdsa.PublicKey) string {
 	t.Helper()
 	block, _ := pem.Decode([]byte(pkixPEM(t, key)))
 	var info struct {
@@ -99,7 +100,7 @@ func compressedPEM(t *testing.T, key *ecdsa.PublicKey) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-func certificatePEM(t *testing.T, key crypto.Signer) string {
+func certificatePEM(t testing.TB, key crypto.Signer) string {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -217,6 +218,18 @@ func FuzzParsePublicKey(f *testing.F) {
 	f.Add([]byte("-----BEGIN PUBLIC KEY-----\nMEMwBQYDK2VxAzoA\n-----END PUBLIC KEY-----\n"))
 	f.Add([]byte("-----BEGIN RSA PUBLIC KEY-----\nMAYCAQECAQE=\n-----END RSA PUBLIC KEY-----\n"))
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"))
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(compressedPEM(f, &ec.PublicKey)))
+	_, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	block, _ := pem.Decode([]byte(certificatePEM(f, ed)))
+	block.Bytes = bytes.ReplaceAll(block.Bytes, []byte{6, 3, 43, 101, 112}, []byte{6, 3, 43, 101, 127}) // Ed25519 becomes what nobody knows
+	f.Add(pem.EncodeToMemory(block))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		key, err := plugin.ParsePublicKey(text)
 		if (key == nil) == (err == nil) {

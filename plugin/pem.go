@@ -51,10 +51,7 @@ func parsePublicKey(text []byte) (any, error) {
 	if err != nil {
 		return nil, errors.New("certificate cannot be read")
 	}
-	if key, ok := parseEd448(parsed.RawSubjectPublicKeyInfo); ok {
-		return key, nil
-	}
-	return parsed.PublicKey, nil
+	return parsePKIX(parsed.RawSubjectPublicKeyInfo)
 }
 
 // parsePKIX reads a SubjectPublicKeyInfo (RFC 5280 section 4.1), of the kinds that
