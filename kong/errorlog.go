@@ -146,13 +146,13 @@ func (l *errorLog) take() (lines []line) {
 		return nil
 	}
 	now := l.now()
-	if now.UnixNano() < due {
+	if isSoon(time.Duration(due - now.UnixNano())) {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, k := range l.kinds {
-		if len(k.waiting) == 0 || now.Before(k.next) {
+		if len(k.waiting) == 0 || isSoon(k.next.Sub(now)) {
 			continue
 		}
 		first := k.waiting[0]
@@ -165,6 +165,10 @@ func (l *errorLog) take() (lines []line) {
 	l.schedule()
 	return lines
 }
+
+// isSoon tells whether a line has to wait for d. If that is longer than any has to, the
+// clock was set back.
+func isSoon(d time.Duration) bool { return 0 < d && d <= oneIn }
 
 // carrying is a [slog.Handler] whose warnings and errors are also carried to
 // Kong's error log.

@@ -62,6 +62,20 @@ func TestErrorLogPacesLines(t *testing.T) {
 	takes()
 }
 
+// A clock that is set back keeps no line waiting.
+func TestErrorLogAfterClockChange(t *testing.T) {
+	log, takes, pass, _ := queue(t)
+	log.Warn("weak")
+	takes("WARN " + aside + "weak")
+	pass(-time.Hour)
+	log.Warn("weak")
+	takes("WARN " + aside + "weak")
+	log.Warn("weak")
+	takes()
+	pass(time.Second)
+	takes("WARN " + aside + "weak")
+}
+
 func TestErrorLogIsBounded(t *testing.T) {
 	log, takes, pass, _ := queue(t)
 	for i := range 1000 {
