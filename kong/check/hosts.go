@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"kong-go-jwt/kong/declarative"
 	"kong-go-jwt/schema"
 )
 
@@ -18,7 +17,7 @@ func (p *pluginCheck) hosts() {
 		return
 	}
 	for _, r := range p.state.Routes {
-		if len(r.Field("hosts").Items()) > 0 || !r.Field("expression").IsNull() || !p.decides(r) {
+		if len(r.Field("hosts").Items()) > 0 || !r.Field("expression").IsNull() || p.state.Effective(p.Title, r) != p.Plugin {
 			continue
 		}
 		p.at(&schema.FieldError{
@@ -35,30 +34,4 @@ func checksAudience(c *schema.Config) bool {
 	unchecked := func(is schema.Issuer) bool { return len(is.Audience) == 0 }
 	return len(c.AudienceRequired) > 0 ||
 		len(c.Issuers) > 0 && len(c.Credentials) == 0 && !slices.ContainsFunc(c.Issuers, unchecked)
-}
-
-// decides tells whether the plugin runs on a route, where no other go-jwt is in its place.
-func (p *pluginCheck) decides(r *declarative.Route) bool {
-	own := scopeOn(p.Plugin, r)
-	return own >= 0 && !slices.ContainsFunc(p.state.Plugins, func(other *declarative.Plugin) bool {
-		return other.Title == p.Title && scopeOn(other, r) > own
-	})
-}
-
-// scopeOn tells how close to a route a plugin is configured, of which Kong runs the closest;
-// -1: it does not run there.
-func scopeOn(p *declarative.Plugin, r *declarative.Route) int {
-	named := func(field string) bool { return !p.Field(field).IsNull() }
-	onRoute, onService := p.Route != nil || named("route"), p.Service != nil || named("service")
-	switch {
-	case !p.Enabled() || p.Caller != nil || onRoute && p.Route != r || onService && p.Service != r.Service:
-		return -1
-	case onRoute && onService:
-		return 3
-	case onRoute:
-		return 2
-	case onService:
-		return 1
-	}
-	return 0
 }

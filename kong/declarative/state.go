@@ -239,10 +239,10 @@ func (p *Plugin) Settings() map[string]any {
 	return all
 }
 
-// On tells whether the plugin is one for requests of that route, as far as
+// on tells whether the plugin is one for requests of that route, as far as
 // services and routes say, and how specific it is: where several of a name are,
 // Kong runs the most specific one (kong/runloop/plugins_iterator.lua).
-func (p *Plugin) On(r *Route) (specific int, ok bool) {
+func (p *Plugin) on(r *Route) (specific int, ok bool) {
 	if p.Caller != nil || !p.Field("route").IsNull() && p.Route == nil || !p.Field("service").IsNull() && p.Service == nil {
 		return 0, false
 	}
@@ -269,7 +269,7 @@ func (s *State) Effective(name string, r *Route) *Plugin {
 		if p.Title != name || !p.Enabled() {
 			continue
 		}
-		if n, ok := p.On(r); ok && n > most {
+		if n, ok := p.on(r); ok && n > most {
 			best, most = p, n
 		}
 	}
