@@ -237,6 +237,7 @@ func TestAssertionKeysAreNotTold(t *testing.T) {
 	poll(t, patience, func() bool {
 		return strings.Contains(g.log.String(), "config.upstream_assertion.keys[2]: is a private key that cannot be read")
 	})
+	awaitMetrics(t, address)
 	for _, path := range []string{"/metrics", "/debug/pprof/", "/.well-known/jwks.json"} {
 		status, body := fetch(t, address, path)
 		if status != 200 {

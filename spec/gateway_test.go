@@ -158,6 +158,17 @@ func (g *gateway) pluginOutput(t testing.TB) string {
 	return string(text)
 }
 
+// prints waits until the plugin has written text so many times, which takes its way to
+// the file, and returns all that it wrote.
+func (g *gateway) prints(t *testing.T, text string, times int) (all string) {
+	t.Helper()
+	poll(t, patience, func() bool {
+		all = g.pluginOutput(t)
+		return strings.Count(all, text) >= times
+	})
+	return all
+}
+
 func tail(s string, lines int) string {
 	all := strings.Split(s, "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")

@@ -104,7 +104,8 @@ func TestVariableOfAnotherVersion(t *testing.T) {
 					t.Errorf("%d %s", a.status, a.body)
 				}
 			}
-			if n := strings.Count(g.pluginOutput(t), "by another version of go-jwt"); n != 1 {
+			const told = "by another version of go-jwt"
+			if n := strings.Count(g.prints(t, told, 1), told); n != 1 {
 				t.Errorf("%d warnings, want 1", n)
 			}
 		})
