@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -168,6 +169,26 @@ func TestCreatedConsumerIsMatched(t *testing.T) {
 	expect(t, w.decide(t, e, token), "remembered s")
 	w.change(func() { w.consumers["carol"] = &plugin.Consumer{ID: "id-3", Username: "carol"} })
 	w.store.InvalidateConsumer("carol")
+	expect(t, w.decide(t, e, token), "accepted id-3 carol s")
+}
+
+// What is decided while a change is being told rests on nothing older than the change
+// once that has been told.
+func TestRequestsWhileAConsumerIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.lookUpIn(t, node{w}, nil)
+	token, config := w.issued(t, "username", "carol")
+	e := w.engine(t, config)
+	expect(t, w.decide(t, e, token), "accepted s")
+	w.change(func() { w.consumers["carol"] = &plugin.Consumer{ID: "id-3", Username: "carol"} })
+	release := w.store.HoldConsumers()
+	var telling sync.WaitGroup
+	telling.Go(func() { w.store.InvalidateConsumer("carol") })
+	for range 2000 {
+		w.decide(t, e, token)
+	}
+	release()
+	telling.Wait()
 	expect(t, w.decide(t, e, token), "accepted id-3 carol s")
 }
 

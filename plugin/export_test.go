@@ -30,6 +30,13 @@ func Turns() (take func(context.Context, time.Duration) (func(), error), n int) 
 	return t.take, cap(t)
 }
 
+// HoldConsumers keeps what is known of consumers from being changed until release is
+// called.
+func (s *Store) HoldConsumers() (release func()) {
+	s.consumers.results.Lock()
+	return s.consumers.results.Unlock
+}
+
 // Hide hides tokens of a query and of a cookie named jwt, and of a header, and
 // returns what is left, and the token that is found in it all the same.
 func Hide(query, cookies, header []byte) (q, c, h []byte, token string) {

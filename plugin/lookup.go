@@ -151,8 +151,7 @@ func (c *cache[T]) outdate(key string) {
 	c.unknown.Delete(sha256.Sum256([]byte(key)))
 }
 
-// restart has nobody wait for lookups that are under way, after another epoch has
-// begun.
+// restart has nobody wait for lookups that are under way, before another epoch begins.
 func (c *cache[T]) restart() { c.flights.Store(new(singleflight.Group)) }
 
 // begin is called before a lookup.

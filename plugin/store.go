@@ -145,11 +145,11 @@ func (s *Store) Close() {
 
 // Invalidate makes everything be looked up again before it is next used.
 func (s *Store) Invalidate() {
-	s.epoch.Add(1)
-	s.consumerEpoch.Add(1)
 	s.credentials.restart()
 	s.consumers.restart()
 	s.customIDs.restart()
+	s.epoch.Add(1)
+	s.consumerEpoch.Add(1) // last: see decision.epoch
 }
 
 // InvalidateCredential makes the credential of that key be looked up again before
@@ -159,9 +159,9 @@ func (s *Store) InvalidateCredential(key string) { s.credentials.outdate(key) }
 // InvalidateConsumer is InvalidateCredential for the consumer with that id or
 // username, and for what was found, or not found, by any custom_id.
 func (s *Store) InvalidateConsumer(idOrUsername string) {
-	s.consumerEpoch.Add(1)
-	s.customIDs.restart()
 	s.consumers.outdate(idOrUsername)
+	s.customIDs.restart()
+	s.consumerEpoch.Add(1) // last: see decision.epoch
 }
 
 // Configured tells that Kong has sent a configuration. Without a source nothing else
