@@ -28,10 +28,12 @@ USER root
 COPY --from=build /go-jwt /usr/local/bin/go-jwt
 COPY --from=build /go-jwt.nginx.conf /etc/kong/go-jwt.nginx.conf
 # bundled stays: jwt_secrets belongs to the bundled jwt plugin. The Admin API is
-# not needed, and stays as Kong has it.
+# not needed, and stays as Kong has it. Kong before 3.9 does not know how to ask for the
+# plugin's schema.
 ENV KONG_DATABASE=off \
     KONG_DECLARATIVE_CONFIG=/etc/kong/kong.yml \
     KONG_PLUGINS=bundled,go-jwt \
     KONG_PLUGINSERVER_NAMES=go-jwt \
+    KONG_PLUGINSERVER_GO_JWT_QUERY_CMD="/usr/local/bin/go-jwt -dump" \
     KONG_NGINX_HTTP_INCLUDE=/etc/kong/go-jwt.nginx.conf
 USER kong

@@ -48,10 +48,10 @@ func dumpOf(t *testing.T, name string) (plugin, socket string) {
 func settings(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	all := map[string]map[string]string{"Dockerfile": {}, "kong/kong.conf": {}}
-	for _, m := range regexp.MustCompile(`KONG_([A-Z_]+)=(\S+)`).FindAllStringSubmatch(readRoot(t, "Dockerfile"), -1) {
-		all["Dockerfile"][strings.ToLower(m[1])] = m[2]
+	for _, m := range regexp.MustCompile(`KONG_([A-Z_]+)=("[^"]+"|\S+)`).FindAllStringSubmatch(readRoot(t, "Dockerfile"), -1) {
+		all["Dockerfile"][strings.ToLower(m[1])] = strings.Trim(m[2], `"`)
 	}
-	for _, m := range regexp.MustCompile(`(?m)^([a-z_]+) = (\S+)$`).FindAllStringSubmatch(readRoot(t, "kong/kong.conf"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^([a-z_]+) = (.+)$`).FindAllStringSubmatch(readRoot(t, "kong/kong.conf"), -1) {
 		all["kong/kong.conf"][m[1]] = m[2]
 	}
 	return all
@@ -86,6 +86,10 @@ func TestPackaging(t *testing.T) {
 			}
 			if source := installed["/usr/local/bin/"+name]; source == "" {
 				t.Errorf("nothing is installed as /usr/local/bin/%s", name)
+			}
+			// Kong 3.9 does by itself what Kong 3.8 must be told.
+			if query, want := set["pluginserver_go_jwt_query_cmd"], "/usr/local/bin/"+name+" -dump"; query != want {
+				t.Errorf("the command for the schema is %q, want %q", query, want)
 			}
 			include := set["nginx_http_include"]
 			if path.Base(installed[include]) != path.Base(include) {
