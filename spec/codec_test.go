@@ -323,7 +323,6 @@ func FuzzDecode(f *testing.F) {
 		wire.DecodeConsumerSpec(data)
 		wire.DecodeString(data)
 		wire.DecodeInt(data)
-		wire.DecodeNumber(data)
 		wire.DecodeTarget(data)
 		r := bufio.NewReader(bytes.NewReader(data))
 		for range 100 {

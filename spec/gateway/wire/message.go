@@ -1,7 +1,5 @@
 package wire
 
-import "math"
-
 // String encodes a message with one string field v; nil as no bytes at all.
 func String(s *string) []byte {
 	if s == nil || *s == "" {
@@ -56,19 +54,6 @@ func DecodeInt(b []byte) (int, error) {
 		}
 		n = int(int32(f.num))
 		return f.want(varint)
-	})
-	return n, err
-}
-
-// DecodeNumber decodes kong_plugin_protocol.Number.
-func DecodeNumber(b []byte) (float64, error) {
-	var n float64
-	err := eachField(b, func(f field) error {
-		if f.number != 1 {
-			return nil
-		}
-		n = math.Float64frombits(f.num)
-		return f.want(fixed64)
 	})
 	return n, err
 }
