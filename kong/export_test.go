@@ -103,10 +103,8 @@ func MeteredEvent(on bool) func() {
 
 // BrokenInstance starts an instance like another one, whose engine panics.
 func BrokenInstance(s *Server, like int32) int32 {
-	in := *s.instances.get(like)
-	in.id++
-	in.engine, in.shared = new(plugin.Engine), nil
-	s.instances.byID.Store(in.id, &in)
+	in := &instance{id: like + 1, reads: s.instances.get(like).reads, engine: new(plugin.Engine)}
+	s.instances.byID.Store(in.id, in)
 	return in.id
 }
 
