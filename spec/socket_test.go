@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -301,6 +302,30 @@ func TestSocketIsForKongAlone(t *testing.T) {
 	files, err := os.ReadDir(filepath.Dir(s.socket))
 	if err != nil || len(files) != 1 {
 		t.Errorf("beside the socket: %v (%v)", files, err)
+	}
+}
+
+// TestOpenSocketIsTold: /proc/net/unix, in which the health check of docker-compose.yml
+// looks, has the socket while the server runs. The file stays when it has gone.
+func TestOpenSocketIsTold(t *testing.T) {
+	needsGateway(t)
+	t.Parallel()
+	s := startServer(t, "-admin-url=")
+	open := regexp.MustCompile(regexp.QuoteMeta(filepath.Dir(s.socket)) + ".*" + regexp.QuoteMeta(filepath.Base(s.socket)))
+	told := func() bool {
+		sockets, err := os.ReadFile("/proc/net/unix")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return open.Match(sockets)
+	}
+	if !told() {
+		t.Error("the open socket is not told")
+	}
+	s.cmd.Process.Kill()
+	poll(t, patience, func() bool { return !told() })
+	if _, err := os.Stat(s.socket); err != nil {
+		t.Error(err)
 	}
 }
 
