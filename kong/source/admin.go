@@ -56,7 +56,7 @@ var (
 )
 
 const (
-	maxAnswer = 1 << 20 // bytes of an Admin API answer
+	maxAnswer = 8 << 20 // bytes of an answer: 500 credentials (listAll) of 16 KiB
 	// maxKey is the longest key that is asked for, in bytes as encoded: nginx
 	// refuses a request line beyond 8 KiB.
 	maxKey = 7 << 10

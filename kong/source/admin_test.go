@@ -155,6 +155,18 @@ func TestListingIsRare(t *testing.T) {
 	}
 }
 
+// A page has room for as many credentials as are asked for, also with long keys.
+func TestListingOfLongKeys(t *testing.T) {
+	keys := []string{fmt.Sprintf(uuid, 1)}
+	for i := range 499 {
+		keys = append(keys, fmt.Sprint(i, strings.Repeat("k", 4<<10)))
+	}
+	c := startAdmin(t, keys...).client(t, 4)
+	if got, err := c.Credential(t.Context(), keys[0]); err != nil || got == nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 // Without a database, all keys are listed on each new configuration, and none is
 // asked for that is not there.
 func TestKeysAreListed(t *testing.T) {
