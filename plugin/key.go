@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 	"sync"
 
@@ -188,36 +189,12 @@ func (v *verifier) verifyHMAC(t *token) bool {
 	return hmac.Equal(mac.Sum(sum[:0]), t.signature)
 }
 
+// signingMethod returns the method of an algorithm, nil if no credential can have that.
 func signingMethod(algorithm string) jwt.SigningMethod {
-	switch algorithm {
-	case "HS256":
-		return jwt.SigningMethodHS256
-	case "HS384":
-		return jwt.SigningMethodHS384
-	case "HS512":
-		return jwt.SigningMethodHS512
-	case "RS256":
-		return jwt.SigningMethodRS256
-	case "RS384":
-		return jwt.SigningMethodRS384
-	case "RS512":
-		return jwt.SigningMethodRS512
-	case "ES256":
-		return jwt.SigningMethodES256
-	case "ES384":
-		return jwt.SigningMethodES384
-	case "ES512":
-		return jwt.SigningMethodES512
-	case "PS256":
-		return jwt.SigningMethodPS256
-	case "PS384":
-		return jwt.SigningMethodPS384
-	case "PS512":
-		return jwt.SigningMethodPS512
-	case "EdDSA":
-		return jwt.SigningMethodEdDSA
+	if !slices.Contains(schema.Algorithms(), algorithm) { // as "none", which golang-jwt has
+		return nil
 	}
-	return nil
+	return jwt.GetSigningMethod(algorithm)
 }
 
 // decodeSecret takes both base64 alphabets, so that the output of

@@ -13,6 +13,7 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"kong-go-jwt/plugin"
+	"kong-go-jwt/schema"
 )
 
 // keys are made once for all tests of the package: RSA keys take their time.
@@ -186,6 +188,16 @@ func TestAlgorithms(t *testing.T) {
 			w.credentials["key"] = &plugin.Credential{ID: "c", Key: "key", Algorithm: tt.algorithm, PublicKey: tt.publicKey, ConsumerID: "id-1"}
 			expect(t, w.decide(t, w.engine(t, `{"secret_is_base64":true}`), tt.token), tt.want)
 		})
+	}
+}
+
+// No credential is good with an algorithm that golang-jwt has, and Kong has not.
+func TestUnknownAlgorithm(t *testing.T) {
+	for _, algorithm := range []string{"none", "hs256", ""} {
+		cr := plugin.Credential{Algorithm: algorithm, Secret: secret(t), PublicKey: secret(t)}
+		if _, err := cr.CheckKey(new(schema.Config)); err == nil || err.Error() != fmt.Sprintf("unknown algorithm %q", algorithm) {
+			t.Errorf("%q: %v", algorithm, err)
+		}
 	}
 }
 
