@@ -95,6 +95,8 @@ type outages struct {
 	reloads []time.Time
 	stalls  []outage
 	ran     time.Time // when this process was last seen to run
+
+	slack time.Duration // see options
 }
 
 type outage struct{ from, to time.Time } // to zero: it goes on
@@ -103,14 +105,14 @@ type outage struct{ from, to time.Time } // to zero: it goes on
 func (o *outages) seenBy(t time.Time) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	by := t.Add(revocation)
+	by := t.Add(revocation + o.slack)
 	for _, f := range o.all() {
 		switch {
 		case f.from.After(by) || !f.to.IsZero() && f.to.Before(t):
 		case f.to.IsZero():
 			return time.Now().Add(time.Hour)
-		case f.to.Add(recovery).After(by):
-			by = f.to.Add(recovery)
+		case f.to.Add(recovery + 2*o.slack).After(by):
+			by = f.to.Add(recovery + 2*o.slack)
 		}
 	}
 	return by
@@ -120,7 +122,7 @@ func (o *outages) seenBy(t time.Time) time.Time {
 // those times: lookups fail, and the plugin does not know the credential,
 // because it was started anew, or the credential is new. c nil: nobody's.
 func (o *outages) excuse(c *caller, sent, answered time.Time) bool {
-	const aftermath, before = 3 * time.Second, 5 * time.Second
+	aftermath, before := 3*time.Second+2*o.slack, 5*time.Second+2*o.slack
 	// Copies, since c is asked below: whoever holds a caller may ask for outages,
 	// and never the other way round.
 	o.mu.Lock()

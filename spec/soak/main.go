@@ -30,6 +30,8 @@ type options struct {
 	connections     int
 	pause           time.Duration
 	seed            uint64
+	// slack is how much longer a lookup, and each thing that is promised, may take.
+	slack time.Duration
 }
 
 func main() {
@@ -41,6 +43,7 @@ func main() {
 	flag.IntVar(&o.connections, "connections", 64, "how many requests are under way")
 	flag.DurationVar(&o.pause, "pause", 4*time.Second, "the mean time between two things that happen")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what chance is made from")
+	flag.DurationVar(&o.slack, "slack", 0, "how much longer things may take, on a busy machine")
 	flag.Parse()
 	log.SetFlags(log.Ltime)
 	if o.store != "node" && o.store != "admin" {

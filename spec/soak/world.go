@@ -81,7 +81,7 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	w := &world{
 		upstream: httptest.NewServer(http.HandlerFunc(conformance.Echo)), log: &logFile{},
 		configFile: filepath.Join(dir, "kong.json"), client: &http.Client{Timeout: 30 * time.Second},
-		secrets: map[string][]any{}, happened: map[string]int{},
+		secrets: map[string][]any{}, happened: map[string]int{}, outages: outages{slack: o.slack},
 		consumersToo: o.store == "node",
 	}
 	now := time.Now()
@@ -110,6 +110,9 @@ func newWorld(ctx context.Context, o options, dir string) (*world, error) {
 	w.expired = token{text: hs256(`{"iss":"steady","exp":1500000000}`, steadySecret)}
 	return w, w.start(ctx, o, dir)
 }
+
+// lookupTimeout is the plugin's default.
+const lookupTimeout = 2 * time.Second
 
 const steadySecret = "the secret of a credential that stays"
 
@@ -235,7 +238,8 @@ func (w *world) start(ctx context.Context, o options, dir string) error {
 	w.gateway = exec.Command(o.gateway,
 		"-strict", "-config", w.configFile, "-plugin", o.plugin, "-kong-prefix", dir, "-workers", "2",
 		"-proxy", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-nginx-include", "auto", "-log-level", "info",
-		"-plugin-arg=-store", "-plugin-arg="+o.store, "-plugin-arg=-metrics-listen", "-plugin-arg="+w.metrics)
+		"-plugin-arg=-store", "-plugin-arg="+o.store, "-plugin-arg=-metrics-listen", "-plugin-arg="+w.metrics,
+		"-plugin-arg=-admin-timeout", "-plugin-arg="+(lookupTimeout+o.slack).String())
 	w.gateway.Stdout, w.gateway.Stderr = w.log, w.log
 	if err := w.gateway.Start(); err != nil {
 		return err
