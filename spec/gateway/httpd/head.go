@@ -57,5 +57,11 @@ func (h *head) shown() string {
 			return string(h.text[:i+len(end)])
 		}
 	}
+	for i := len(h.text) - 1; i > 1; i-- { // lines end in LF alone
+		if before := &h.text[i-1]; h.text[i] == '\n' && (*before == '\r' || *before == '\n') {
+			*before = '\n'
+			return string(h.text[:i+1])
+		}
+	}
 	return string(h.text)
 }

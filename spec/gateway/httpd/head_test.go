@@ -18,6 +18,7 @@ func TestHead(t *testing.T) {
 		"no value but spaces":      {get + "X-A:  \r\n\r\n", get + "X-A:  \r\n\r\n"},
 		"spaces behind a value":    {get + "X-A: b  \r\nX-C: d\r\n\r\n", get + "X-A: b\n \r\nX-C: d\r\n\r\n"},
 		"LF alone":                 {get + "X-A: b\nX-C: d\r\n\r\n", get + "X-A: b\nX-C: d\r\n\r\n"},
+		"LF alone at the end":      {get + "X-A: b\n\n", get + "X-A: b\n\n"},
 		"a space before LF alone":  {get + "X-A: b \nX-C: d\r\n\r\n", get + "X-A: b\r\nX-C: d\r\n\r\n"},
 		"CR CR LF":                 {get + "X-A: b\r\r\nX-C: d\r\n\r\n", get + "X-A: b\n\r\nX-C: d\r\n\r\n"},
 		"cut short":                {"GET / HTTP/1.1\r\nHost: a \r\nX-C: d\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n"},
@@ -39,5 +40,23 @@ func TestHead(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", req.Head, tt.want)
 			}
 		})
+	}
+}
+
+// What $request_uri shows: a fragment too, which is no part of path or query.
+func TestTarget(t *testing.T) {
+	for sent, want := range map[string][3]string{
+		"/a?b":         {"/a?b", "/a", "b"},
+		"/a?b#c?d":     {"/a?b#c?d", "/a", "b"},
+		"/a#b?c":       {"/a#b?c", "/a", ""},
+		"http://h/a#b": {"/a#b", "/a", ""},
+	} {
+		req, err := readRequest(bufio.NewReader(strings.NewReader("GET "+sent+" HTTP/1.1\r\nHost: h\r\n\r\n")), io.Discard, maxLine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [3]string{req.Target, req.Path, req.Query}; got != want {
+			t.Errorf("%s: got %q, want %q", sent, got, want)
+		}
 	}
 }

@@ -146,8 +146,8 @@ func (req *Request) parseLine(protocols ...string) error {
 	if !strings.HasPrefix(target, "/") {
 		return statusError(400)
 	}
-	target, _, _ = strings.Cut(target, "#")
 	req.Method, req.Target, req.Proto = method, target, proto
+	target, _, _ = strings.Cut(target, "#")
 	req.Path, req.Query, req.HasQuery = strings.Cut(target, "?")
 	if !normalizes(req.Path) {
 		return statusError(400)
@@ -212,10 +212,22 @@ func (req *Request) readHeader(r *bufio.Reader, room *buffers, head *head) error
 		head.field(whole, len(name))
 		req.Header.Add(name, strings.Trim(value, " ")) // tabs stay
 	}
-	if _, ok := req.Header.Get("Host"); !ok && req.Proto == "HTTP/1.1" {
+	if host, ok := req.Header.Get("Host"); ok && !validHost(host) || !ok && req.Proto == "HTTP/1.1" {
 		return statusError(400)
 	}
 	return req.checkUnique()
+}
+
+// validHost tells whether nginx takes a host (ngx_http_validate_host).
+func validHost(host string) bool {
+	if strings.Contains(host, "..") || strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '/' }) {
+		return false
+	}
+	if name, _, ok := strings.Cut(host, "]"); ok && strings.HasPrefix(name, "[") {
+		return true
+	}
+	name, _, _ := strings.Cut(host, ":")
+	return strings.TrimSuffix(name, ".") != ""
 }
 
 func (req *Request) checkUnique() error {

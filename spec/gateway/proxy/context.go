@@ -108,7 +108,7 @@ func (c *requestContext) variable(name string) (string, bool) {
 	case "content_length":
 		return c.header.Get("Content-Length")
 	case "content_type":
-		return c.header.Get("Content-Type")
+		return c.contentType()
 	case "upstream_uri":
 		return c.path, true
 	case "upstream_scheme":
@@ -117,6 +117,16 @@ func (c *requestContext) variable(name string) (string, bool) {
 		return strconv.Itoa(c.gateway.Pid), true
 	}
 	return "", false
+}
+
+// contentType is $content_type, which is made of several headers as $http_NAME is, but of
+// no other spelling.
+func (c *requestContext) contentType() (string, bool) {
+	var own httpd.Header
+	for _, value := range c.header.Values("Content-Type") {
+		own.Add("Content-Type", value)
+	}
+	return c.gateway.Nginx.HeaderVariable(own, "content_type")
 }
 
 // clientCertificate is $ssl_client_raw_cert: PEM, newlines included.
