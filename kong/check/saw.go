@@ -33,7 +33,10 @@ func (x *explainer) saw(s plugin.Step) string {
 	case plugin.CheckAlgorithm:
 		return x.sawAlgorithm(s)
 	case plugin.CheckKey:
-		if s.Passed {
+		switch {
+		case x.isUnknown(s):
+			return "is filled in later" + x.which(s)
+		case s.Passed:
 			return "can be used"
 		}
 		return "cannot be used: see below"
@@ -152,7 +155,10 @@ func (x *explainer) which(s plugin.Step) string {
 
 func (x *explainer) sawSignature(s plugin.Step) string {
 	text := "does not verify"
-	if s.Passed {
+	switch {
+	case x.isUnknown(s):
+		text = "needs the key"
+	case s.Passed:
 		text = "verifies"
 	}
 	if x.trace.Issuer == nil {
@@ -189,6 +195,8 @@ func (x *explainer) isUnfetched(list int) bool {
 // isUnknown tells whether a check could not be made, for want of what it looks at.
 func (x *explainer) isUnknown(s plugin.Step) bool {
 	switch s.Check {
+	case plugin.CheckKey, plugin.CheckSignature:
+		return x.trace.Issuer == nil && len(filledIn(x.credential(s.Number))) > 0
 	case plugin.CheckRevocation:
 		return x.isUnfetched(s.Number)
 	case plugin.CheckCertificate, plugin.CheckProof:
