@@ -96,19 +96,16 @@ func TestReloadTwice(t *testing.T) {
 	g := specGateway(t)
 	auth := [2]string{"Authorization", "Bearer " + tokenOf(t, "hs256", "hs-a", "HS256")}
 	for range 3 {
-		old := g.pluginPid(t)
+		old, socket := g.pluginPid(t), inode(g.socket)
 		if err := g.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 		poll(t, patience, func() bool { p := g.pluginPid(t); return p != 0 && p != old })
-		// Nobody has called meanwhile: the old server may be gone before the new one listens.
-		poll(t, patience, func() bool {
-			a := g.send(t, "GET", "/plain", auth)
-			if a.status != 200 && a.status != 500 || a.status == 500 && a.upstream != nil {
-				t.Fatalf("%d %s", a.status, a.body)
-			}
-			return a.status == 200
-		})
+		// Nobody calls meanwhile, so the old server may be gone before the new one listens.
+		poll(t, patience, func() bool { return inode(g.socket) != socket })
+		if a := g.send(t, "GET", "/plain", auth); a.status != 200 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
 	}
 }
 

@@ -329,20 +329,22 @@ func TestOpenSocketIsTold(t *testing.T) {
 	}
 }
 
+// inode tells one socket at path from another one; 0: there is none.
+func inode(path string) uint64 {
+	var st syscall.Stat_t
+	if syscall.Stat(path, &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
 // TestSuccessorTakesTheSocket: a second server takes the path over, and the
 // first one leaves it alone when it goes.
 func TestSuccessorTakesTheSocket(t *testing.T) {
 	needsGateway(t)
 	t.Parallel()
 	first := startServer(t, "-admin-url=")
-	stat := func() uint64 {
-		var st syscall.Stat_t
-		if err := syscall.Stat(first.socket, &st); err != nil {
-			return 0
-		}
-		return st.Ino
-	}
-	inode := stat()
+	socket := inode(first.socket)
 	second := exec.Command(setup.plugin, "-kong-prefix", filepath.Dir(first.socket), "-admin-url=")
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
@@ -351,12 +353,12 @@ func TestSuccessorTakesTheSocket(t *testing.T) {
 		second.Process.Kill()
 		second.Wait()
 	}()
-	poll(t, patience, func() bool { return stat() != inode })
-	inode = stat()
+	poll(t, patience, func() bool { return inode(first.socket) != socket })
+	socket = inode(first.socket)
 	first.cmd.Process.Signal(syscall.SIGTERM)
 	first.cmd.Wait()
-	if now := stat(); now != inode {
-		t.Errorf("the socket was inode %d, is %d", inode, now)
+	if now := inode(first.socket); now != socket {
+		t.Errorf("the socket was inode %d, is %d", socket, now)
 	}
 	p := &onePDK{token: inlineToken(t)}
 	if err := first.client().Event(context.Background(), inlinePlugin(), "access", p); err != nil || p.identified != conformance.Alice {
