@@ -107,7 +107,15 @@ func TestLambdaNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(theirs.Close)
-	ours := authorizer(t, object{"issuers": []any{object{"issuer": p.URL, "audience": []any{"api"}}}}, ca)
+	ours := authorizer(t, object{"issuers": []any{object{"issuer": p.URL, "audience": []any{"api"}}}}, ca, "GO_JWT_JWKS_MIN_INTERVAL=100ms")
+	known, err := p.Token(key, object{"aud": "api"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	poll(t, patience, func() bool { // the first fetch of keys may be late on a busy machine
+		verdict, _ := asks(t, ours, lambda.RESTToken, &lambda.Request{Headers: [][2]string{bearer(known)}})
+		return verdict == "200"
+	})
 	for name, claims := range map[string]object{"good": {"aud": "api"}, "other audience": {"aud": "x"}, "expired": {"aud": "api", "exp": 1}} {
 		token, err := p.Token(key, claims, nil)
 		if err != nil {
