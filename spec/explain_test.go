@@ -372,7 +372,8 @@ func TestExplainCannotTell(t *testing.T) {
 		"unusable key":       {token, []string{"-config", with("leeway: 5", "credentials: [{key: a, algorithm: RS256, public_key: x, consumer: alice}]")}, "not a PEM public key"},
 		"option filled in":   {token, []string{"-config", with("leeway: 5", `realm: '${{ env "DECK_REALM" }}'`)}, "config.realm: filled in later, so its value is not known here"},
 		"secret from a vault": {
-			token, []string{"-config", own("{vault://env/x}")},
+			token,
+			[]string{"-config", own("{vault://env/x}")},
 			"  ?     key                is filled in later (credentials[0])\n  ?     signature          needs the key (credentials[0])\n\n" +
 				"Cannot tell: services[0].routes[0].plugins[0].config.credentials[0].secret (",
 		},
