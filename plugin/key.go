@@ -21,14 +21,10 @@ import (
 	"kong-go-jwt/schema"
 )
 
-// The least size of an RSA key in bits: minRSABits (RFC 7518 section 3.3), for a
-// credential nearRSABits, and with Config.AllowWeakRSAKeys weakRSABits. crypto/rsa
-// takes no smaller ones.
+// The least size of an RSA key in bits: minRSABits (RFC 7518 section 3.3), and with
+// Config.AllowWeakRSAKeys, weakRSABits. crypto/rsa takes no smaller ones.
 const (
-	minRSABits = 2048
-	// The product of two primes of 1024 bits may have one bit less than 2048, and some
-	// tools leave it at that. Such a key is as good, and its owner takes it for 2048 bits.
-	nearRSABits = 2047
+	minRSABits  = 2048
 	weakRSABits = 1024
 )
 
@@ -88,7 +84,7 @@ func newVerifier(cr *Credential, rules keyRules) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	least := nearRSABits
+	least := minRSABits
 	if rules.weakRSA {
 		least = weakRSABits
 	}
@@ -113,7 +109,7 @@ func newPublicKeyVerifier(algorithm string, key any, leastRSA int) (*verifier, e
 	switch k := key.(type) {
 	case *rsa.PublicKey:
 		if bits := k.N.BitLen(); bits < leastRSA {
-			return nil, fmt.Errorf("RSA key has %d bits, which are too few", bits)
+			return nil, fmt.Errorf("RSA key has %d bits, fewer than %d", bits, leastRSA)
 		}
 		fit = strings.HasPrefix(algorithm, "RS") || strings.HasPrefix(algorithm, "PS")
 	case *ecdsa.PublicKey:
@@ -158,7 +154,7 @@ func (v *verifier) quick() bool {
 
 // weakness is what is weak in a key that is used all the same, empty for nothing: an
 // HMAC secret that is shorter than the hash, which the bundled plugin takes, or an
-// RSA key that only nearRSABits or Config.AllowWeakRSAKeys lets in.
+// RSA key that only Config.AllowWeakRSAKeys lets in.
 func (v *verifier) weakness() string {
 	switch key := v.key.(type) {
 	case []byte:

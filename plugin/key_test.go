@@ -286,27 +286,6 @@ func TestWeakRSAKeys(t *testing.T) {
 	}
 }
 
-// Some tools make keys of 2047 bits when asked for 2048. They are taken, with a warning.
-func TestRSAKeyOneBitShort(t *testing.T) {
-	for bits, tt := range map[int]struct{ want, log string }{
-		2047: {accepted, "an RSA key of fewer than 2048 bits"},
-		2046: {message(401, `Invalid key\/secret`), "RSA key has 2046 bits, which are too few"},
-	} {
-		key, err := rsa.GenerateKey(rand.Reader, bits)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, algorithm := range []string{"RS512", "PS256"} {
-			w := newWorld(t)
-			w.credentials["key"] = &plugin.Credential{ID: "c", Key: "key", Algorithm: algorithm, PublicKey: pkixPEM(t, key.Public()), ConsumerID: "id-1"}
-			expect(t, w.decide(t, w.engine(t, `{}`), signAsymmetric(t, algorithm, key)), tt.want)
-			if !strings.Contains(w.log.String(), tt.log) {
-				t.Errorf("%d bits: log %s", bits, w.log.String())
-			}
-		}
-	}
-}
-
 // A key is one of Ed448 by its algorithm and its length, with nothing behind it (RFC 8410).
 func TestEd448Keys(t *testing.T) {
 	x448, ofEd448 := asn1.ObjectIdentifier{1, 3, 101, 111}, asn1.ObjectIdentifier{1, 3, 101, 113}

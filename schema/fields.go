@@ -113,7 +113,7 @@ func Fields() []Field {
 		{
 			Name: "allow_weak_rsa_keys", Group: "credentials", Type: Boolean, Required: true,
 			Default:     false,
-			Description: "If true, credentials (here and in jwt_secrets) may have RSA keys from 1024 bits. The bundled plugin accepts these, but RFC 7518 section 3.3 forbids fewer than 2048 bits. Turn it off as soon as the keys are replaced.",
+			Description: "If true, credentials (here and in jwt_secrets) may have RSA keys of 1024 to 2047 bits. The bundled plugin accepts these, but RFC 7518 section 3.3 forbids them. Turn it off as soon as the keys are replaced.",
 		},
 		{
 			Name: "issuers", Group: "issuers", Type: Array,
