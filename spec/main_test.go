@@ -48,7 +48,7 @@ func runMore() {
 	explicit := false
 	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
 	if !explicit {
-		const each = 4 // more, and they are late
+		const each = 8 // with more, they are late
 		flag.Set("test.parallel", strconv.Itoa(each*runtime.GOMAXPROCS(0)))
 	}
 }
